@@ -1,0 +1,202 @@
+"""The five facts that a study's log is made of, and their JSON form (one line each, forwards compatible)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize.core.types import Candidate, Evaluation, Failure, Outcome, Problem, Usage
+from llm_optimize.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Event", "Guided", "Opened", "Proposed", "Stopped", "Told", "dump", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session began: the first event of a study, and one more at each resume.
+
+    Attributes:
+        problem: what is optimized; the same in every session.
+        seed: the study's seed; proposers draw from (seed, slot).
+        settings: how the session was started, for people and for ``resume``; the loop does not look at it.
+        at: seconds since the epoch.
+    """
+
+    problem: Problem
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A proposer answered; its candidates are numbered.
+
+    Attributes:
+        candidates: zero or more; zero when nothing usable came, then ``note`` says why.
+        usage: what the proposal cost.
+        slot: ordinal of the proposal (0, 1, ...), unique in a study; -1 for x0 and for candidates given by hand.
+        note: what the study should know about this proposal, in a line.
+        at: seconds since the epoch.
+    """
+
+    candidates: tuple[Candidate, ...]
+    usage: Usage = Usage()
+    slot: int = -1
+    note: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A candidate was evaluated, or failed.
+
+    Attributes:
+        candidate_id: which one.
+        outcome: its :class:`~llm_optimize.core.types.Evaluation` or :class:`~llm_optimize.core.types.Failure`.
+        seconds: wall time of the evaluation.
+        at: seconds since the epoch.
+    """
+
+    candidate_id: int
+    outcome: Outcome
+    seconds: float = 0.0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guided:
+    """A person said something that the next prompts must contain; any process may append it.
+
+    Attributes:
+        text: the guidance.
+        at: seconds since the epoch.
+    """
+
+    text: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A session ended.
+
+    Attributes:
+        reason: why, in a line.
+        at: seconds since the epoch.
+    """
+
+    reason: str
+    at: float = 0.0
+
+
+Event = Opened | Proposed | Told | Guided | Stopped
+
+
+def dump(event: Event) -> tuple[str, str]:
+    """Return (kind, JSON object on one line); :func:`load` is its inverse."""
+    kind = type(event).__name__.lower()
+    body = _DUMPERS[kind](event)
+    body["at"] = event.at
+    return kind, json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def load(kind: str, body: str) -> Event:
+    """Rebuild an event.
+
+    Raises:
+        StoreError: the kind is unknown or a field is missing: the log is damaged or from a newer version.
+    """
+    try:
+        return _LOADERS[kind](json.loads(body))
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"the log holds a {kind!r} event that cannot be read ({error}): restore the file or upgrade llm_optimize"
+        raise StoreError(msg) from error
+
+
+def _dump_usage(usage: Usage) -> list[Any]:
+    return [
+        usage.calls,
+        usage.tokens_in,
+        usage.tokens_cached,
+        usage.tokens_out,
+        usage.dollars,
+        usage.seconds,
+        usage.estimated,
+    ]
+
+
+def _dump_candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "id": candidate.id,
+        "text": candidate.text,
+        "idea": candidate.idea,
+        "origin": candidate.origin,
+        "parent": candidate.parent,
+    }
+
+
+def _dump_opened(event: Opened) -> dict[str, Any]:
+    problem = event.problem
+    return {
+        "task": problem.task,
+        "question": problem.question,
+        "start": problem.start,
+        "seed": event.seed,
+        "settings": dict(event.settings),
+    }
+
+
+def _dump_proposed(event: Proposed) -> dict[str, Any]:
+    return {
+        "candidates": [_dump_candidate(candidate) for candidate in event.candidates],
+        "usage": _dump_usage(event.usage),
+        "slot": event.slot,
+        "note": event.note,
+    }
+
+
+def _dump_told(event: Told) -> dict[str, Any]:
+    outcome = event.outcome
+    body: dict[str, Any] = {"id": event.candidate_id, "seconds": event.seconds, "usage": _dump_usage(outcome.usage)}
+    if isinstance(outcome, Failure):
+        return body | {"failure": outcome.kind, "message": outcome.message}
+    return body | {
+        "score": outcome.score,
+        "feedback": outcome.feedback,
+        "metrics": dict(outcome.metrics),
+        "examples": list(outcome.examples),
+    }
+
+
+def _load_told(body: dict[str, Any]) -> Told:
+    usage = Usage(*body["usage"])
+    outcome: Outcome
+    if "failure" in body:
+        outcome = Failure(body["failure"], body["message"], usage)
+    else:
+        outcome = Evaluation(body["score"], body["feedback"], body["metrics"], tuple(body["examples"]), usage)
+    return Told(body["id"], outcome, body["seconds"], body["at"])
+
+
+_DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "opened": _dump_opened,
+    "proposed": _dump_proposed,
+    "told": _dump_told,
+    "guided": lambda event: {"text": event.text},
+    "stopped": lambda event: {"reason": event.reason},
+}
+
+_LOADERS: dict[str, Callable[[dict[str, Any]], Event]] = {
+    "opened": lambda b: Opened(Problem(b["task"], b["question"], b["start"]), b["seed"], b["settings"], b["at"]),
+    "proposed": lambda b: Proposed(
+        tuple(Candidate(**c) for c in b["candidates"]), Usage(*b["usage"]), b["slot"], b["note"], b["at"]
+    ),
+    "told": _load_told,
+    "guided": lambda b: Guided(b["text"], b["at"]),
+    "stopped": lambda b: Stopped(b["reason"], b["at"]),
+}

@@ -1,0 +1,301 @@
+"""The loop: keeps chains of propose-then-score in flight, without rounds, and folds results as they arrive.
+
+One thread owns the journal. Workers get a text or a history and hand a value back through a queue; they share
+nothing. Work is begun only while no rule says stop, counting what is in flight, so that no cap is overshot; when a
+rule says stop, what is in flight is waited for, since it is paid. Three things do not wait: Ctrl-C, a spent
+``Budget.seconds``, and a candidate that is longer in the scorer than ``eval_timeout``.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize.core.budget import UnitGuard
+from llm_optimize.core.events import Proposed, Told
+from llm_optimize.core.history import same_text
+from llm_optimize.core.metering import Scope, entered
+from llm_optimize.core.protocols import ReplyLog
+from llm_optimize.core.scoring import evaluate
+from llm_optimize.core.types import Candidate, Failure, Proposal
+from llm_optimize.core.workers import DaemonThreads, Inline
+from llm_optimize.errors import BudgetExceeded, LLMOptimizeError, StartFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from llm_optimize.core.budget import Budget, Ledger
+    from llm_optimize.core.history import History
+    from llm_optimize.core.journal import Journal
+    from llm_optimize.core.protocols import Executor, Proposer, Scorer, Stopper
+    from llm_optimize.core.types import Draft, Outcome
+
+__all__ = ["Ending", "Loop", "Plan", "number"]
+
+_LOG = logging.getLogger("llm_optimize")
+_POLL_S = 0.5  # how often clocks, stop files and guidance are looked at while nothing arrives
+_SLOW_S = 30.0  # a scorer without a time limit is named once when it takes longer
+_FRUITLESS = 3  # proposals in a row without a candidate after which asking on is a waste
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a session ended.
+
+    Attributes:
+        reason: why, in a line; also in the log.
+        error: what went wrong, if something did; the study can be resumed once it is mended.
+        interrupted: whether Ctrl-C ended it.
+    """
+
+    reason: str
+    error: LLMOptimizeError | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a loop needs besides its journal.
+
+    Attributes:
+        proposer: has the ideas.
+        scorer: judges them.
+        stop: rules, or None for no end but the budget's.
+        budget: caps.
+        ledger: where spends are reserved.
+        executor: runs the scorer; None for the loop's own.
+        parallel: chains in flight, at least 1.
+        ideas: drafts per proposal, at least 1.
+        eval_timeout: seconds after which a candidate counts as failed; None for no limit.
+    """
+
+    proposer: Proposer
+    scorer: Scorer
+    stop: Stopper | None
+    budget: Budget
+    ledger: Ledger
+    executor: Executor | None = None
+    parallel: int = 1
+    ideas: int = 1
+    eval_timeout: float | None = None
+
+
+@dataclass(slots=True)
+class _Work:
+    """One proposal or one evaluation in flight."""
+
+    key: tuple[str, int]  # ("proposal", slot) or ("evaluation", candidate id)
+    size: int  # candidates that it stands for
+    guard: UnitGuard
+    began: float
+    noted: bool = False
+
+
+class Loop:
+    """Runs one session of a study to its end."""
+
+    def __init__(self, journal: Journal, plan: Plan) -> None:
+        """Begin nothing yet."""
+        self._journal = journal
+        self._plan = plan
+        self._done: queue.SimpleQueue[tuple[tuple[str, int], Future[Any]]] = queue.SimpleQueue()
+        self._ready: deque[Candidate] = deque(journal.history.pending)
+        self._work: dict[tuple[str, int], _Work] = {}
+        self._reason: str | None = None
+        self._error: LLMOptimizeError | None = None
+        alone = plan.parallel == 1 and plan.eval_timeout is None and plan.budget.seconds is None
+        self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads()
+        self._executor: Executor = plan.executor or self._own
+        # A scope cannot travel to another process, so only executors that run threads of this one get it.
+        self._scoped = isinstance(self._executor, (Inline, DaemonThreads, ThreadPoolExecutor))
+
+    def run(self) -> Ending:
+        """Go on until a rule says stop, then wait for what is in flight."""
+        try:
+            self._begin()
+            while self._work:
+                self._arrive()
+                self._begin()
+        except KeyboardInterrupt:
+            return Ending("interrupted by Ctrl-C", interrupted=True)
+        return Ending(self._reason or "nothing left to do", self._error)
+
+    # --- beginning work -------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Begin whatever may be begun now: evaluations of waiting candidates first, then proposals."""
+        self._journal.refresh()
+        self._plan.ledger.fold(self._journal.history.usage)
+        while self._ready and self._count("evaluation") < self._plan.parallel and self._may(self._count("evaluation")):
+            self._evaluate(self._ready.popleft())
+        while (n := self._wanted()) > 0:
+            self._propose(n)
+
+    def _may(self, in_flight: int) -> bool:
+        """Say whether one more unit of work may begin beside ``in_flight``; the first reason against it stays."""
+        if self._reason is None:
+            history = self._journal.history.assuming(in_flight)
+            reason = self._plan.stop(history) if self._plan.stop else None
+            reason = reason or self._plan.budget(history)
+            if in_flight == 0:
+                self._reason = reason
+            return reason is None
+        return False
+
+    def _wanted(self) -> int:
+        """Return how many drafts to ask for now: as many as fit, 0 for none."""
+        waiting = len(self._ready) + sum(work.size for work in self._work.values())
+        history = self._journal.history
+        opening = history.problem.start is not None and not history.trials
+        if waiting >= self._plan.parallel or (opening and waiting):
+            return 0
+        if not waiting and history.fruitless >= _FRUITLESS and self._reason is None:
+            self._reason = f"no candidate: {_FRUITLESS} proposals in a row brought none"
+        if history.fruitless >= _FRUITLESS:
+            return 0
+        return next((n for n in range(self._plan.ideas, 0, -1) if self._may(waiting + n - 1)), 0)
+
+    def _count(self, kind: str) -> int:
+        return sum(key[0] == kind for key in self._work)
+
+    def _evaluate(self, candidate: Candidate) -> None:
+        key = ("evaluation", candidate.id)
+        scope = self._start(key, 1)
+        self._submit(self._executor, key, evaluate, self._plan.scorer, candidate.text, scope if self._scoped else None)
+
+    def _propose(self, n: int) -> None:
+        taken = frozenset(slot for kind, slot in self._work if kind == "proposal")
+        history = self._journal.history
+        slot = history.free_slots(1, taken)[0]
+        key = ("proposal", slot)
+        scope = self._start(key, n)
+        self._submit(self._own, key, _propose, self._plan.proposer, history.assuming(0, slot), n, scope)
+
+    def _start(self, key: tuple[str, int], size: int) -> Scope:
+        guard = UnitGuard(self._plan.ledger)
+        self._work[key] = _Work(key, size, guard, time.monotonic())
+        store = self._journal.store
+        replies = store if isinstance(store, ReplyLog) else None
+        return Scope(self._journal.study, f"{key[0]}/{key[1]}", guard, replies)
+
+    def _submit(self, executor: Executor, key: tuple[str, int], fn: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
+        future = executor.submit(fn, *args)
+        future.add_done_callback(lambda done: self._done.put((key, done)))
+
+    # --- folding results ------------------------------------------------------------------------------------------
+
+    def _arrive(self) -> None:
+        """Wait for a result and fold it; look at the clocks while none arrives."""
+        try:
+            key, future = self._done.get(timeout=self._patience())
+        except queue.Empty:
+            self._look_at_clocks()
+            return
+        work = self._work.pop(key, None)
+        if work is None:
+            return  # a candidate that was given up; its late answer does not count
+        try:
+            self._fold(work, future)
+        finally:
+            work.guard.close()
+
+    def _patience(self) -> float:
+        limit = self._plan.eval_timeout
+        evaluations = [work.began for work in self._work.values() if work.key[0] == "evaluation"]
+        if limit is None or not evaluations:
+            return _POLL_S
+        return max(0.0, min(_POLL_S, min(evaluations) + limit - time.monotonic()))
+
+    def _fold(self, work: _Work, future: Future[Any]) -> None:
+        error = future.exception()
+        if isinstance(error, LLMOptimizeError):
+            self._fail(error)
+        elif error is not None:
+            raise error  # a defect in a proposer or an executor that broke: not a property of any candidate
+        elif work.key[0] == "proposal":
+            self._fold_proposal(work.key[1], future.result())
+        else:
+            self._fold_outcome(work.key[1], *future.result())
+
+    def _fail(self, error: LLMOptimizeError) -> None:
+        if self._error is None and not isinstance(error, BudgetExceeded):
+            self._error = error
+        self._reason = self._reason or str(error)
+
+    def _fold_proposal(self, slot: int, proposal: Proposal) -> None:
+        candidates, note = number(self._journal.history, proposal.drafts)
+        notes = "; ".join(part for part in (proposal.note, note) if part)
+        self._journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time()))
+        self._ready.extend(candidates)
+
+    def _fold_outcome(self, candidate_id: int, outcome: Outcome, seconds: float) -> None:
+        if isinstance(outcome, Failure) and self._is_start(candidate_id) and outcome.kind in _SCORER_FAULTS:
+            self._fail(StartFailed(f"x0 failed to score ({outcome.kind}): {outcome.message}; mend x0 or the scorer"))
+            return
+        self._journal.record(Told(candidate_id, outcome, seconds, time.time()))
+
+    def _is_start(self, candidate_id: int) -> bool:
+        return any(one.id == candidate_id and one.origin == "start" for one in self._journal.history.pending)
+
+    # --- clocks ---------------------------------------------------------------------------------------------------
+
+    def _look_at_clocks(self) -> None:
+        budget = self._plan.budget
+        if budget.seconds is not None and self._journal.history.active_seconds(time.time()) >= budget.seconds:
+            self._reason = self._reason or f"budget seconds: {budget.seconds:g} s are up"
+            self._abandon()
+            return
+        for work in [work for work in self._work.values() if work.key[0] == "evaluation"]:
+            self._look_at(work, time.monotonic() - work.began)
+
+    def _look_at(self, work: _Work, seconds: float) -> None:
+        limit = self._plan.eval_timeout
+        if limit is not None and seconds >= limit:
+            del self._work[work.key]
+            work.guard.close()
+            late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s")
+            self._fold_outcome(work.key[1], late, seconds)
+        elif limit is None and seconds >= _SLOW_S and not work.noted:
+            work.noted = True
+            text = "candidate %d has been in the scorer for %.0f s; set eval_timeout to give up on slow candidates"
+            _LOG.warning(text, work.key[1], seconds)
+
+    def _abandon(self) -> None:
+        """Stop waiting: candidates in the scorer stay pending, so a resume evaluates them first."""
+        for work in self._work.values():
+            work.guard.close()
+        self._work.clear()
+
+
+_SCORER_FAULTS = frozenset({"raised", "bad_score", "timeout"})
+
+
+def number(history: History, drafts: Sequence[Draft]) -> tuple[tuple[Candidate, ...], str]:
+    """Give ids to the drafts that are new; return them and a note on those that are not.
+
+    A text that was proposed before, here or by a proposal that ran at the same time, is not evaluated again.
+    """
+    candidates: list[Candidate] = []
+    notes: list[str] = []
+    batch: dict[str, int] = {}
+    for draft in drafts:
+        text = same_text(draft.text)
+        twin = batch.get(text, history.seen(draft.text))
+        if not text or twin is not None:
+            notes.append("an empty candidate was dropped" if twin is None else f"a duplicate of #{twin} was dropped")
+            continue
+        candidate = Candidate(history.next_id + len(candidates), draft.text, draft.idea, draft.origin, draft.parent)
+        batch[text] = candidate.id
+        candidates.append(candidate)
+    return tuple(candidates), "; ".join(notes)
+
+
+def _propose(proposer: Proposer, history: History, n: int, scope: Scope) -> Proposal:
+    with entered(scope):
+        return proposer.propose(history, n)

@@ -1,0 +1,232 @@
+"""A study: the running thing. ``run()`` is the whole loop; ``ask`` and ``tell`` let the loop be yours."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
+
+from llm_optimize.core.budget import Budget, Ledger, UnitGuard
+from llm_optimize.core.events import Guided, Proposed, Told
+from llm_optimize.core.journal import Journal
+from llm_optimize.core.loop import Ending, Loop, Plan, number
+from llm_optimize.core.metering import Scope, entered
+from llm_optimize.core.protocols import ReplyLog
+from llm_optimize.core.scoring import to_outcome
+from llm_optimize.core.types import Candidate
+from llm_optimize.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from llm_optimize.core.history import History
+    from llm_optimize.core.protocols import Executor, Observer, Proposer, Scorer, Stopper, Store
+    from llm_optimize.core.types import Problem
+
+__all__ = ["Study"]
+
+
+class Study:
+    """One problem, one log, any number of sessions.
+
+    Example:
+        >>> from llm_optimize import Draft, MaxSteps, MemoryStore, Problem, Proposal, Study
+        >>> class Longer:
+        ...     def propose(self, history, n):
+        ...         return Proposal((Draft(history.best.text + "!"),))
+        >>> study = Study(Problem("be long", start="hi"), Longer(), len, store=MemoryStore(), stop=MaxSteps(3))
+        >>> study.run().reason, study.history.best.text
+        ('max_steps: 3 steps are done', 'hi!!!')
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a study; keyword-only after the first three
+        self,
+        problem: Problem,
+        proposer: Proposer,
+        scorer: Scorer,
+        *,
+        store: Store,
+        name: str = "study",
+        stop: Stopper | None = None,
+        budget: Budget | None = None,
+        executor: Executor | None = None,
+        parallel: int = 1,
+        ideas: int = 1,
+        seed: int = 0,
+        eval_timeout: float | None = None,
+        observers: Sequence[Observer] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Check the numbers and keep the parts; the store is touched on first use.
+
+        Args:
+            problem: task, question, start text.
+            proposer: has ideas; called in this process, in threads when ``parallel`` is above 1.
+            scorer: text in; number, (number, text) or Evaluation out; higher is better.
+            store: where the log goes.
+            name: the study's name in the store; an existing study goes on where it stopped.
+            stop: rules; without any and without a budget the study runs until interrupted.
+            budget: caps on evaluations, tokens, dollars, seconds.
+            executor: runs the scorer; by default the calling thread (``parallel=1``) or threads.
+            parallel: chains of propose-then-score kept in flight.
+            ideas: drafts asked for in one proposal.
+            seed: of everything random; a sequential study repeats exactly.
+            eval_timeout: seconds after which a candidate is told as failed; its thread is left behind.
+            observers: see each event after it is on disk.
+            settings: kept in the log with the session, for people and for ``resume``.
+
+        Raises:
+            BadInput: ``parallel``, ``ideas`` or ``eval_timeout`` makes no sense.
+        """
+        _check_at_least_one(parallel=parallel, ideas=ideas)
+        if eval_timeout is not None and not eval_timeout > 0:
+            msg = f"eval_timeout is {eval_timeout!r} s: give more than 0, or None for no limit"
+            raise BadInput(msg)
+        self.problem = problem
+        self._seed = seed
+        self._settings = dict(settings or {})
+        ledger = Ledger(budget or Budget())
+        self._plan = Plan(proposer, scorer, stop, budget or Budget(), ledger, executor, parallel, ideas, eval_timeout)
+        self._journal = Journal(store, name, observers)
+        self._is_open = False
+        self._handed: set[int] = set()
+
+    @property
+    def name(self) -> str:
+        """The study's name in its store."""
+        return self._journal.study
+
+    @property
+    def history(self) -> History:
+        """The past so far; opens the study if need be."""
+        self._open()
+        return self._journal.history
+
+    def run(self) -> Ending:
+        """Run until a rule, the budget or Ctrl-C ends the session; candidates left pending come first next time.
+
+        Returns:
+            Why it ended, with the error if one ended it. The best so far is in ``history.best``.
+
+        Raises:
+            StudyOwned: another live process runs this study.
+            BadInput: the study exists and is about another problem.
+            StoreError: the log could not be written.
+        """
+        self._open()
+        reason = "an unexpected error"
+        try:
+            self._propose_start()
+            ending = Loop(self._journal, self._plan).run()
+            reason = ending.reason
+        finally:
+            self.close(reason)
+        return ending
+
+    def ask(self, n: int = 1) -> list[Candidate]:
+        """Return up to ``n`` candidates to evaluate: those pending from earlier first, then x0, then new ones.
+
+        Fewer than ``n``, or none, come back when the proposer has no more.
+
+        Raises:
+            ModelError: the proposer's model could not answer.
+            BudgetExceeded: its next call would pass a cap.
+        """
+        _check_at_least_one(n=n)
+        self._open()
+        self._journal.refresh()
+        self._propose_start()
+        waiting = deque(one for one in self._journal.history.pending if one.id not in self._handed)
+        while len(waiting) < n:
+            fresh = self._new(n - len(waiting))
+            if not fresh:
+                break
+            waiting.extend(fresh)
+        chosen = [waiting.popleft() for _ in range(min(n, len(waiting)))]
+        self._handed.update(one.id for one in chosen)
+        return chosen
+
+    def tell(self, candidate: Candidate | int, outcome: object, seconds: float = 0.0) -> None:
+        """Log a candidate's outcome.
+
+        Args:
+            candidate: as :meth:`ask` gave it, or its id.
+            outcome: whatever a scorer may return.
+            seconds: how long the evaluation took.
+
+        Raises:
+            BadInput: the candidate is unknown or has been told already.
+        """
+        self._open()
+        candidate_id = candidate if isinstance(candidate, int) else candidate.id
+        if all(one.id != candidate_id for one in self._journal.history.pending):
+            msg = f"candidate {candidate_id} is not pending: it is unknown or was told already; tell each one once"
+            raise BadInput(msg)
+        self._journal.record(Told(candidate_id, to_outcome(outcome), seconds, time.time()))
+
+    def guide(self, text: str) -> None:
+        """Say something that every following prompt contains.
+
+        Raises:
+            BadInput: the text is empty.
+        """
+        if not text.strip():
+            msg = "guidance is empty: say what the next proposals should heed"
+            raise BadInput(msg)
+        self._open()
+        self._journal.record(Guided(text, time.time()))
+
+    def close(self, reason: str = "closed") -> None:
+        """End the session and give the study up to others; a closed study opens again on use."""
+        if self._is_open:
+            self._is_open = False
+            self._journal.close(reason)
+
+    def __enter__(self) -> Self:
+        """Open the study."""
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close("closed" if error is None else f"{type(error).__name__}: {error}")
+
+    def _open(self) -> None:
+        if not self._is_open:
+            journal = self._journal
+            self._journal = Journal(journal.store, journal.study, journal.observers)
+            self._journal.open(self.problem, self._seed, self._settings)
+            self._is_open = True
+
+    def _propose_start(self) -> None:
+        if self.problem.start is not None and self._journal.history.next_id == 0:
+            start = Candidate(0, self.problem.start, origin="start")
+            self._journal.record(Proposed((start,), at=time.time()))
+
+    def _new(self, n: int) -> Sequence[Candidate]:
+        """Ask the proposer once, here and now."""
+        history = self._journal.history
+        slot = history.free_slots(1)[0]
+        self._plan.ledger.fold(history.usage)
+        guard = UnitGuard(self._plan.ledger)
+        store = self._journal.store
+        scope = Scope(self.name, f"proposal/{slot}", guard, store if isinstance(store, ReplyLog) else None)
+        try:
+            with entered(scope):
+                proposal = self._plan.proposer.propose(history.assuming(0, slot), n)
+        finally:
+            guard.close()
+        candidates, note = number(history, proposal.drafts)
+        notes = "; ".join(part for part in (proposal.note, note) if part)
+        self._journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time()))
+        return candidates
+
+
+def _check_at_least_one(**numbers: int) -> None:
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            msg = f"{name} is {value!r}: give an integer of 1 or more"
+            raise BadInput(msg)

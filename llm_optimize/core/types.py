@@ -1,0 +1,211 @@
+"""The nouns: one frozen type for each stage of a candidate's life.
+
+A :class:`Draft` is an idea; the study numbers it and writes it down, then it is a :class:`Candidate`; with an
+:data:`Outcome` it is a :class:`Trial`. Values never change after construction; a changed value is a new one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Candidate", "Draft", "Evaluation", "Failure", "Outcome", "Problem", "Proposal", "Trial", "Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be made better; constant for a study.
+
+    Attributes:
+        task: the situation and the goal, shown to the model as its system prompt.
+        question: what is asked of the model after each attempt.
+        start: the first candidate's text, or None when the model is to write it.
+    """
+
+    task: str
+    question: str = ""
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What something cost; addable, so that costs add up along any path.
+
+    Attributes:
+        calls: model calls that were answered.
+        tokens_in: prompt tokens, the cached ones included.
+        tokens_cached: prompt tokens that the endpoint served from its own cache, usually at a lower price.
+        tokens_out: completion tokens, reasoning tokens included.
+        dollars: price of those calls; 0.0 where the price is unknown.
+        seconds: time spent waiting for the calls.
+        estimated: whether any count was estimated because the endpoint did not report it.
+
+    Example:
+        >>> Usage(calls=1, tokens_in=10) + Usage(calls=1, tokens_out=5)
+        Usage(calls=2, tokens_in=10, tokens_cached=0, tokens_out=5, dollars=0.0, seconds=0.0, estimated=False)
+    """
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    dollars: float = 0.0
+    seconds: float = 0.0
+    estimated: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens together: what a token budget counts."""
+        return self.tokens_in + self.tokens_out
+
+    def __add__(self, other: Usage) -> Usage:
+        """Add field by field; a sum with an estimate in it is an estimate."""
+        return Usage(
+            self.calls + other.calls,
+            self.tokens_in + other.tokens_in,
+            self.tokens_cached + other.tokens_cached,
+            self.tokens_out + other.tokens_out,
+            self.dollars + other.dollars,
+            self.seconds + other.seconds,
+            self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An idea that a proposer had; not yet numbered, written down or evaluated.
+
+    Attributes:
+        text: the candidate itself, never empty.
+        idea: why it might be better, in the proposer's words: the model's reply around the candidate.
+        origin: who made it, for example ``chat:gpt-5``, ``numeric:gp``, ``human``.
+        parent: id of the candidate that it was derived from, if one is known.
+    """
+
+    text: str
+    idea: str = ""
+    origin: str = ""
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A draft that the study has numbered and logged.
+
+    Attributes:
+        id: 0, 1, 2, ... in the order of logging, unique within a study.
+        text: the text to be scored.
+        idea: see :class:`Draft`.
+        origin: see :class:`Draft`; ``start`` for x0.
+        parent: see :class:`Draft`.
+    """
+
+    id: int
+    text: str
+    idea: str = ""
+    origin: str = ""
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A score, and what was learned on the way to it.
+
+    Attributes:
+        score: any finite number; higher is better. An int stays an int.
+        feedback: the text that the model sees beside the score.
+        metrics: further numbers by name, for reports; the loop does not look at them.
+        examples: one score per example of a data set, in a fixed order; empty without one.
+        usage: what the scorer's own model calls cost.
+
+    Raises:
+        ValueError: the score is not a finite number.
+
+    Example:
+        >>> Evaluation(0.97, "two digits confused with 8").score
+        0.97
+    """
+
+    score: float
+    feedback: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    examples: tuple[float, ...] = ()
+    usage: Usage = Usage()
+
+    def __post_init__(self) -> None:
+        """Refuse a score that cannot be compared."""
+        if isinstance(self.score, bool) or not isinstance(self.score, (int, float)) or not math.isfinite(self.score):
+            msg = f"score is {self.score!r}: return a finite number (higher is better)"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A candidate that could not be scored: a value, shown to the model as feedback, never a score.
+
+    Attributes:
+        kind: ``raised`` (the scorer raised), ``bad_score`` (NaN, text, None), ``timeout``, or the sandbox's reason.
+        message: one or a few lines for the model: what went wrong, and where.
+        usage: what was spent before it failed.
+    """
+
+    kind: str
+    message: str
+    usage: Usage = Usage()
+
+
+Outcome = Evaluation | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate with its outcome.
+
+    Attributes:
+        candidate: what was evaluated.
+        outcome: :class:`Evaluation` or :class:`Failure`.
+        seconds: wall time of the evaluation.
+    """
+
+    candidate: Candidate
+    outcome: Outcome
+    seconds: float = 0.0
+
+    @property
+    def id(self) -> int:
+        """The candidate's id."""
+        return self.candidate.id
+
+    @property
+    def text(self) -> str:
+        """The candidate's text."""
+        return self.candidate.text
+
+    @property
+    def score(self) -> float | None:
+        """The score, or None for a failure."""
+        return self.outcome.score if isinstance(self.outcome, Evaluation) else None
+
+    @property
+    def feedback(self) -> str:
+        """The evaluation's feedback, or the failure's message."""
+        return self.outcome.feedback if isinstance(self.outcome, Evaluation) else self.outcome.message
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a proposer hands back: drafts, their price, and what the study should note.
+
+    Attributes:
+        drafts: zero or more drafts; zero means that nothing usable came (see ``note``).
+        usage: what the proposal cost, with every re-ask.
+        note: why drafts are missing, in one line; empty when all is well.
+    """
+
+    drafts: tuple[Draft, ...]
+    usage: Usage = Usage()
+    note: str = ""

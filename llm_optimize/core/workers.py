@@ -1,0 +1,49 @@
+"""The two executors that the loop brings along; any other with the standard library's ``submit`` fits as well."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DaemonThreads", "Inline"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Inline(Executor):
+    """Runs the function at once in the calling thread; Ctrl-C interrupts it there."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run ``fn`` and return its finished future; KeyboardInterrupt and SystemExit pass through."""
+        future: Future[T] = Future()
+        _settle(future, fn, *args, **kwargs)
+        return future
+
+
+class DaemonThreads(Executor):
+    """One daemon thread per call: a scorer that hangs holds up neither the others nor the end of the program.
+
+    The standard pool joins its threads when the interpreter exits, so one hung call would keep the process alive.
+    A thread costs 0.05 ms to start, nothing beside a model call.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start ``fn`` in a thread of its own."""
+        future: Future[T] = Future()
+        work = threading.Thread(target=_settle, args=(future, fn, *args), kwargs=kwargs, daemon=True)
+        work.start()
+        return future
+
+
+def _settle(future: Future[T], fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
+    try:
+        result = fn(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - not handled here: it is handed on as the future's exception
+        future.set_exception(error)
+    else:
+        future.set_result(result)
