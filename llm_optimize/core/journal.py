@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.events import Opened, Stopped
 from llm_optimize.core.history import History
-from llm_optimize.core.protocols import Ownable
+from llm_optimize.core.protocols import Ownable, ReplyLog
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Journal:
         """Touch nothing yet; :meth:`open` does."""
         self.store = store
         self.study = study
+        self.replies = store if isinstance(store, ReplyLog) else None
         self.history = History.empty()
         self.observers = tuple(observers)
         self._sequence = 0

@@ -20,7 +20,6 @@ from llm_optimize.core.budget import UnitGuard
 from llm_optimize.core.events import Proposed, Told
 from llm_optimize.core.history import same_text
 from llm_optimize.core.metering import Scope, entered
-from llm_optimize.core.protocols import ReplyLog
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Candidate, Failure, Proposal
 from llm_optimize.core.workers import DaemonThreads, Inline
@@ -180,9 +179,7 @@ class Loop:
     def _start(self, key: tuple[str, int], size: int) -> Scope:
         guard = UnitGuard(self._plan.ledger)
         self._work[key] = _Work(key, size, guard, time.monotonic())
-        store = self._journal.store
-        replies = store if isinstance(store, ReplyLog) else None
-        return Scope(self._journal.study, f"{key[0]}/{key[1]}", guard, replies)
+        return Scope(self._journal.study, f"{key[0]}/{key[1]}", guard, self._journal.replies)
 
     def _submit(self, executor: Executor, key: tuple[str, int], fn: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
         future = executor.submit(fn, *args)

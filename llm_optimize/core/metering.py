@@ -1,9 +1,10 @@
 """What one unit of work (a proposal, an evaluation) spends on model calls, while it is being spent.
 
-Costs travel in return values (``Proposal.usage``, ``Evaluation.usage``). Two things cannot: a scorer that returns a bare number still has model calls to account for, and a call must be
-refused *before* it passes a cap. So the study runs each unit of work inside a :class:`Scope`, and the wrappers of
-:mod:`llm_optimize.llm` ask :func:`current_scope` for it. Threads that a scorer starts itself see the scope only if
-it hands its context on (``contextvars.copy_context().run``); other processes never do, and return their usage.
+Costs travel in return values (``Proposal.usage``, ``Evaluation.usage``). Two things cannot: a scorer that returns
+a bare number still has model calls to account for, and a call must be refused *before* it passes a cap. So the study
+runs each unit of work inside a :class:`Scope`, and the wrappers of :mod:`llm_optimize.llm` ask
+:func:`current_scope` for it. Threads that a scorer starts itself see the scope only if it hands its context on
+(``contextvars.copy_context().run``); other processes never do, and return their usage.
 """
 
 from __future__ import annotations

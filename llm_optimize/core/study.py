@@ -11,7 +11,6 @@ from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.loop import Ending, Loop, Plan, number
 from llm_optimize.core.metering import Scope, entered
-from llm_optimize.core.protocols import ReplyLog
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.types import Candidate
 from llm_optimize.errors import BadInput
@@ -102,6 +101,16 @@ class Study:
         """The past so far; opens the study if need be."""
         self._open()
         return self._journal.history
+
+    @property
+    def last(self) -> History:
+        """The past as this object last knew it; unlike ``history`` it never opens the study."""
+        return self._journal.history
+
+    @property
+    def proposer(self) -> Proposer:
+        """Who has the ideas."""
+        return self._plan.proposer
 
     def run(self) -> Ending:
         """Run until a rule, the budget or Ctrl-C ends the session; candidates left pending come first next time.
@@ -212,8 +221,7 @@ class Study:
         slot = history.free_slots(1)[0]
         self._plan.ledger.fold(history.usage)
         guard = UnitGuard(self._plan.ledger)
-        store = self._journal.store
-        scope = Scope(self.name, f"proposal/{slot}", guard, store if isinstance(store, ReplyLog) else None)
+        scope = Scope(self.name, f"proposal/{slot}", guard, self._journal.replies)
         try:
             with entered(scope):
                 proposal = self._plan.proposer.propose(history.assuming(0, slot), n)

@@ -1,0 +1,350 @@
+"""The front door: ``run(...)`` is the whole package in one call, :func:`build` the study that it would run.
+
+Defaults that cross folders are chosen here and nowhere below.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize import constants, llm
+from llm_optimize.core.printing import Printer
+from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
+from llm_optimize.core.study import Study
+from llm_optimize.core.types import Evaluation, Problem
+from llm_optimize.errors import BadInput, ModelError, StartFailed
+from llm_optimize.proposers.chat import ChatProposer
+from llm_optimize.proposers.mixing import Hybrid
+from llm_optimize.proposers.numeric import NumericProposer
+from llm_optimize.stores.opening import open_store
+from llm_optimize.text.tunables import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from llm_optimize.core.budget import Budget
+    from llm_optimize.core.history import History
+    from llm_optimize.core.loop import Ending
+    from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
+    from llm_optimize.core.types import Trial, Usage
+
+__all__ = ["Result", "build", "conclude", "run"]
+
+_LOG = logging.getLogger("llm_optimize")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What a run came to.
+
+    Unpacks and compares as the predecessor's ``(best_score, scores, best_x)``; prints as the best text.
+
+    Attributes:
+        history: everything that happened.
+        reason: why it ended.
+        study: the study's name in its store.
+        error: the error that ended it, if one did; the study can be resumed once that is mended.
+        interrupted: whether Ctrl-C ended it.
+    """
+
+    history: History
+    reason: str
+    study: str
+    error: Exception | None = None
+    interrupted: bool = False
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the highest score, the earliest of equals; None if nothing could be scored."""
+        return self.history.best
+
+    @property
+    def best_score(self) -> float | None:
+        """The highest score."""
+        return self.best.score if self.best else None
+
+    @property
+    def best_x(self) -> str | None:
+        """The best text."""
+        return self.best.text if self.best else None
+
+    @property
+    def scores(self) -> list[float]:
+        """Every score in the order of proposal, x0 first; candidates that failed have none."""
+        trials = sorted(self.history.trials, key=lambda trial: trial.id)
+        return [trial.outcome.score for trial in trials if isinstance(trial.outcome, Evaluation)]
+
+    @property
+    def usage(self) -> Usage:
+        """What all proposals and evaluations cost."""
+        return self.history.usage
+
+    @property
+    def verdict(self) -> str:
+        """What may be claimed, in a sentence.
+
+        One evaluation per candidate tells a gain from luck only where the score has no noise, and it says so.
+        """
+        return _verdict(self.history)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Unpack as ``best_score, scores, best_x``."""
+        return iter((self.best_score, self.scores, self.best_x))
+
+    def __len__(self) -> int:
+        """Return 3, as the tuple that it stands for."""
+        return 3
+
+    def __getitem__(self, index: int) -> Any:  # noqa: ANN401 - the tuple's three types
+        """Return an element of the tuple that it stands for."""
+        return tuple(self)[index]
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as the tuple that it stands for."""
+        return tuple(self) == tuple(other) if isinstance(other, (Result, tuple)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # equal to tuples that hold lists, which have no hash either
+
+    def __str__(self) -> str:
+        """Return the best text without its outer line ends."""
+        return (self.best_x or "").strip("\n")
+
+
+def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the predecessor's, in its order
+    task_description: str,
+    task_question: str,
+    func: Scorer,
+    x0: str | None = None,
+    max_steps: int | None = 10,
+    model: Any = None,  # noqa: ANN401 - a name, a URL, a ChatModel, or the predecessor's model object
+    verbose: bool = True,  # noqa: FBT001, FBT002 - positional in the predecessor
+    system_prompt: str = constants.SYSTEM_PROMPT,
+    human_prompt: str = constants.HUMAN_OPTIMIZATION_PROMPT,
+    stop_score: float | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    **options: Any,  # noqa: ANN401 - build() names and checks each
+) -> Result:
+    r"""Make a text better: propose, score, repeat; stop at a score or when a budget is spent.
+
+    Args:
+        task_description: the situation and the goal.
+        task_question: what is asked of the model after each attempt.
+        func: text in; a finite number (higher is better), (number, feedback) or an Evaluation out. Raising makes a
+            failure that the model sees as feedback; for x0 it ends the run before a model is called.
+        x0: the text to begin with, or None: the model writes the first one.
+        max_steps: proposals after x0; None for no limit.
+        model: a name ("gpt-5"), a URL with a name ("http://127.0.0.1:11434/v1#qwen3"), a ChatModel, or None: what
+            ``llm.default_llm_options`` and the environment say.
+        verbose: print each candidate with its score and feedback.
+        system_prompt: text with the slot ``{task_description}``.
+        human_prompt: text with the slots ``{x}``, ``{fx}``, ``{task_question}``.
+        stop_score: stop as soon as a score, also that of x0, reaches it.
+        observers: called with each event after it is on disk.
+        **options: the keywords of :func:`build`.
+
+    Returns:
+        A :class:`Result`; it unpacks as ``best_score, scores, best_x``. After Ctrl-C, a spent budget or an endpoint
+        that failed on the way it holds the best so far, with the reason.
+
+    Raises:
+        BadInput: a setting cannot work; nothing was spent. :class:`~llm_optimize.errors.StartFailed` for x0.
+        ModelError: the model could not answer the very first request.
+        StoreError: the log cannot be written, or another process runs the study.
+
+    Example:
+        >>> from llm_optimize import ScriptedModel, optimize
+        >>> best_score, scores, best_x = optimize.run(
+        ...     "Find the longest word.", "Which word is longer?", len, x0="cat",
+        ...     model=ScriptedModel(["```\nelephant\n```"]), max_steps=1, verbose=False, store=None)
+        >>> best_score, scores, best_x
+        (10, [3, 10], '\nelephant\n')
+    """
+    watching = (*((Printer(),) if verbose else ()), *observers)
+    study = build(
+        task_description,
+        task_question,
+        func,
+        x0,
+        max_steps=max_steps,
+        model=model,
+        system_prompt=system_prompt,
+        human_prompt=human_prompt,
+        stop_score=stop_score,
+        observers=watching,
+        **options,
+    )
+    return conclude(study, study.run())
+
+
+def conclude(study: Study, ending: Ending) -> Result:
+    """Make a session's ending a result.
+
+    Raises:
+        StartFailed: x0 could not be scored.
+        ModelError: the model failed before it had proposed anything, so there is no result to return.
+    """
+    result = Result(study.last, ending.reason, study.name, ending.error, ending.interrupted)
+    if isinstance(ending.error, StartFailed) or (isinstance(ending.error, ModelError) and not study.last.steps):
+        raise ending.error
+    return result
+
+
+def build(  # noqa: PLR0913 - the keywords of run(), each with its owner
+    task_description: str,
+    task_question: str,
+    func: Scorer,
+    x0: str | None = None,
+    *,
+    max_steps: int | None = 10,
+    model: Any = None,  # noqa: ANN401 - see run()
+    system_prompt: str = constants.SYSTEM_PROMPT,
+    human_prompt: str = constants.HUMAN_OPTIMIZATION_PROMPT,
+    stop_score: float | None = None,
+    proposer: Proposer | None = None,
+    budget: Budget | None = None,
+    stop: Stopper | None = None,
+    parallel: int = 1,
+    ideas: int = 1,
+    tune: Any = None,  # noqa: ANN401 - a Box, a mapping, or None: see text/tunables
+    tools: Sequence[Any] = (),
+    store: Store | str | Path | None = "auto",
+    study: str | None = None,
+    resume: bool | str = "auto",
+    executor: Executor | None = None,
+    seed: int = 0,
+    eval_timeout: float | None = None,
+    observers: Sequence[Observer] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Study:
+    """Return the study that :func:`run` would run; nothing is spent yet.
+
+    Args:
+        task_description: see :func:`run`; likewise the others not named here.
+        task_question: see :func:`run`.
+        func: see :func:`run`.
+        x0: see :func:`run`.
+        max_steps: see :func:`run`.
+        model: see :func:`run`.
+        system_prompt: see :func:`run`.
+        human_prompt: see :func:`run`.
+        stop_score: see :func:`run`.
+        proposer: instead of the default: the chat model, the numeric engine, or both where there are numbers.
+        budget: caps on evaluations, tokens, dollars, seconds.
+        stop: a further stop rule.
+        parallel: chains of propose-then-score kept in flight.
+        ideas: drafts asked for in one proposal.
+        tune: numbers to tune: ``Box(low, high)`` for all, a mapping by name, None for those marked in the text.
+        tools: functions for the model to call; none are supported yet.
+        store: "auto" (SQLite at $LLM_OPTIMIZE_HOME or ./.llm_optimize), None (memory), a path, or a Store.
+        study: the name in the store; None takes a new one after the running script.
+        resume: "auto" goes on with a study of that name if there is one; True demands one, False refuses one.
+        executor: runs ``func``; anything with the standard library's ``submit``.
+        seed: of everything random.
+        eval_timeout: seconds after which a candidate counts as failed.
+        observers: see :func:`run`.
+        settings: kept in the log with the session.
+
+    Raises:
+        BadInput: a setting cannot work.
+        StoreError: the store cannot be opened.
+        ModelError: the model's endpoint cannot be reached, or knows no such model.
+    """
+    _check(task_description, task_question, func, x0, tools)
+    rules: list[Stopper] = [] if max_steps is None else [MaxSteps(max_steps)]
+    rules += [] if stop_score is None else [TargetScore(stop_score)]
+    rules += [] if stop is None else [stop]
+    if proposer is None:
+        proposer = _default_proposer(x0, model, tune, system_prompt, human_prompt)
+    opened = open_store(store)
+    return Study(
+        Problem(task_description, task_question, x0),
+        proposer,
+        func,
+        store=opened,
+        name=_name(opened, study, resume),
+        stop=AnyOf(tuple(rules)),
+        budget=budget,
+        executor=executor,
+        parallel=parallel,
+        ideas=ideas,
+        seed=seed,
+        eval_timeout=eval_timeout,
+        observers=observers,
+        settings=settings,
+    )
+
+
+def _check(task: object, question: object, func: object, x0: object, tools: Sequence[Any]) -> None:
+    for name, value in (("task_description", task), ("task_question", question)):
+        if not isinstance(value, str):
+            msg = f"{name} is {type(value).__name__}: give a text"
+            raise BadInput(msg)
+    if not callable(func):
+        msg = f"func is {type(func).__name__}: give a function that takes a text and returns a score"
+        raise BadInput(msg)
+    if x0 is not None and (not isinstance(x0, str) or not x0.strip()):
+        msg = f"x0 is {x0!r}: give a text, or None to let the model write the first candidate"
+        raise BadInput(msg)
+    if tools:
+        msg = "tools: the chat proposer cannot call tools yet; leave the argument out"
+        raise BadInput(msg)
+
+
+def _default_proposer(x0: str | None, model: object, tune: object, system_prompt: str, human_prompt: str) -> Proposer:
+    """Choose the chat model, the numeric engine, or both, and say which where it may surprise."""
+    numbers = bool(find(x0, tune)) if x0 is not None else tune is not None
+    if model is None and not llm.have_model():
+        if not numbers or x0 is None:
+            llm.require_model()
+        _LOG.warning("no chat model is configured: the numeric engine tunes the numbers of x0 alone")
+        return NumericProposer(tune=tune)
+    chat = ChatProposer(_connected(model), system_prompt=system_prompt, human_prompt=human_prompt)
+    return Hybrid(chat, NumericProposer(tune=tune)) if numbers else chat
+
+
+def _connected(model: object) -> ChatModel:
+    """Return the model, and find out at no cost whether one that is named here answers at all."""
+    chosen = llm.connect(model)
+    llm.preflight(chosen)
+    return chosen
+
+
+def _name(store: Store, study: str | None, resume: bool | str) -> str:  # noqa: FBT001 - one value of three
+    known = set(store.studies())
+    if study is None:
+        if resume is True:
+            msg = "resume=True needs study=NAME: `llm-optimize list` shows the names"
+            raise BadInput(msg)
+        stem = Path(sys.argv[0] or "study").stem.strip("-_") or "study"
+        return next(name for i in range(1, len(known) + 2) if (name := f"{stem}-{i}") not in known)
+    if not study.strip():
+        msg = "study is empty: give the study a name, or None for a new one"
+        raise BadInput(msg)
+    if resume is True and study not in known:
+        msg = f"study {study!r} is not in the store: `llm-optimize list` shows those that are"
+        raise BadInput(msg)
+    if resume is False and study in known:
+        msg = f"study {study!r} exists: give another name, or resume it"
+        raise BadInput(msg)
+    return study
+
+
+def _verdict(history: History) -> str:
+    best, trials = history.best, history.trials
+    if best is None or best.score is None:
+        return "nothing could be scored"
+    start = next((trial for trial in trials if trial.candidate.origin == "start"), None)
+    made = f"{len(trials)} evaluations"
+    if start is None or start.score is None:
+        return f"best score {best.score:.6g} (#{best.id}) in {made}"
+    if best.id == start.id:
+        return f"x0 scores {start.score:.6g}; nothing better was found in {made}"
+    return (
+        f"from {start.score:.6g} (x0) to {best.score:.6g} (#{best.id}) in {made}; each candidate was scored once, "
+        "so where the score is noisy, score both again before you rely on the difference"
+    )

@@ -1,0 +1,1 @@
+"""Ideas: what turns the past into drafts. Strangers to scorers/."""

@@ -1,0 +1,1 @@
+"""Judgement: what turns a candidate into an outcome. Strangers to proposers/."""
