@@ -98,6 +98,7 @@ class History:
         fruitless: proposals in a row, up to now, that brought no candidate.
         in_flight: work that has begun beyond what the log shows; counted by ``steps`` and ``evaluations``.
         reason: why the last session ended; None while one is open.
+        born: when the study was first opened, seconds since the epoch; with the name, the study's identity.
 
     Example:
         >>> from llm_optimize.core.events import Opened, Proposed, Told
@@ -118,6 +119,7 @@ class History:
     fruitless: int = 0
     in_flight: int = 0
     reason: str | None = None
+    born: float = 0.0
     _record: _Record = None  # type: ignore[assignment]  # empty() and after() always give one
     _version: int = 0
     _told: int = 0
@@ -224,7 +226,8 @@ class History:
 
     def _after_opened(self, event: Opened) -> History:
         clock = (self.active_seconds(), event.at, event.at)
-        return self._next(problem=event.problem, seed=event.seed, reason=None, fruitless=0, _clock=clock)
+        born = self.born or event.at
+        return self._next(problem=event.problem, seed=event.seed, reason=None, fruitless=0, born=born, _clock=clock)
 
     def _after_proposed(self, event: Proposed) -> History:
         record = self._own_record()

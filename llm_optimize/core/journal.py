@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.events import Opened, Stopped
 from llm_optimize.core.history import History
+from llm_optimize.core.metering import Scope
 from llm_optimize.core.protocols import Ownable, ReplyLog
 from llm_optimize.errors import BadInput
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llm_optimize.core.events import Event
+    from llm_optimize.core.metering import SpendGuard
     from llm_optimize.core.protocols import Observer, Store
     from llm_optimize.core.types import Problem
 
@@ -84,6 +86,10 @@ class Journal:
         """Fold what other processes have appended since."""
         for sequence, event in self.store.read(self.study, self._sequence):
             self._fold(sequence, event)
+
+    def scope(self, name: str, guard: SpendGuard) -> Scope:
+        """Return the scope for a unit of work of this study."""
+        return Scope(self.study, name, guard, self.replies, self.history.born)
 
     def close(self, reason: str) -> None:
         """Log the session's end and give the study up; does nothing for a journal that is not open."""

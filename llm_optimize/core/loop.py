@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize.core.budget import UnitGuard
 from llm_optimize.core.events import Proposed, Told
 from llm_optimize.core.history import same_text
-from llm_optimize.core.metering import Scope, entered
+from llm_optimize.core.metering import entered
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Candidate, Failure, Proposal
 from llm_optimize.core.workers import DaemonThreads, Inline
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.budget import Budget, Ledger
     from llm_optimize.core.history import History
     from llm_optimize.core.journal import Journal
+    from llm_optimize.core.metering import Scope
     from llm_optimize.core.protocols import Executor, Proposer, Scorer, Stopper
     from llm_optimize.core.types import Draft, Outcome
 
@@ -91,6 +92,7 @@ class _Work:
 
     key: tuple[str, int]  # ("proposal", slot) or ("evaluation", candidate id)
     size: int  # candidates that it stands for
+    scope: Scope
     guard: UnitGuard
     began: float
     noted: bool = False
@@ -178,8 +180,9 @@ class Loop:
 
     def _start(self, key: tuple[str, int], size: int) -> Scope:
         guard = UnitGuard(self._plan.ledger)
-        self._work[key] = _Work(key, size, guard, time.monotonic())
-        return Scope(self._journal.study, f"{key[0]}/{key[1]}", guard, self._journal.replies)
+        scope = self._journal.scope(f"{key[0]}/{key[1]}", guard)
+        self._work[key] = _Work(key, size, scope, guard, time.monotonic())
+        return scope
 
     def _submit(self, executor: Executor, key: tuple[str, int], fn: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
         future = executor.submit(fn, *args)
@@ -256,7 +259,7 @@ class Loop:
         if limit is not None and seconds >= limit:
             del self._work[work.key]
             work.guard.close()
-            late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s")
+            late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s", work.scope.usage)
             self._fold_outcome(work.key[1], late, seconds)
         elif limit is None and seconds >= _SLOW_S and not work.noted:
             work.noted = True

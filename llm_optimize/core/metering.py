@@ -45,9 +45,25 @@ class SpendGuard(Protocol):
 class Scope:
     """One unit of work: its name, its guard, its reply log, and what it has spent. Safe to use from many threads."""
 
-    def __init__(self, study: str, name: str, guard: SpendGuard | None = None, replies: ReplyLog | None = None) -> None:
-        """Name the unit, for example ``proposal/17`` or ``evaluation/12``; names are unique within a study."""
+    def __init__(
+        self,
+        study: str,
+        name: str,
+        guard: SpendGuard | None = None,
+        replies: ReplyLog | None = None,
+        born: float = 0.0,
+    ) -> None:
+        """Name the unit.
+
+        Args:
+            study: the study's name.
+            name: for example ``proposal/17`` or ``evaluation/12``; unique within the study.
+            guard: refuses what would pass a cap.
+            replies: where paid replies are kept.
+            born: when the study was first opened; tells it from an earlier study of the same name elsewhere.
+        """
         self.study = study
+        self.born = born
         self.name = name
         self.guard = guard
         self.replies = replies

@@ -35,7 +35,7 @@ def evaluate(scorer: Scorer, text: str, scope: Scope | None = None) -> tuple[Out
             outcome = to_outcome(scorer(text))
     except LLMOptimizeError:
         raise
-    except Exception as error:  # noqa: BLE001 - the first of the three borders: a user's function may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the first of the three borders; code under test may exit
         outcome = Failure("raised", _where(error))
     if scope is not None and not outcome.usage.calls:
         outcome = replace(outcome, usage=scope.usage)
@@ -87,7 +87,7 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= 80 else f"{shown[:60]}... ({type(value).__name__})"  # noqa: PLR2004 - one line
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """Say what was raised and where, in a line that helps the model and the user alike."""
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first frame is evaluate() itself
     place = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""

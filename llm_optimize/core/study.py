@@ -10,7 +10,7 @@ from llm_optimize.core.budget import Budget, Ledger, UnitGuard
 from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.loop import Ending, Loop, Plan, number
-from llm_optimize.core.metering import Scope, entered
+from llm_optimize.core.metering import entered
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.types import Candidate
 from llm_optimize.errors import BadInput
@@ -221,9 +221,8 @@ class Study:
         slot = history.free_slots(1)[0]
         self._plan.ledger.fold(history.usage)
         guard = UnitGuard(self._plan.ledger)
-        scope = Scope(self.name, f"proposal/{slot}", guard, self._journal.replies)
         try:
-            with entered(scope):
+            with entered(self._journal.scope(f"proposal/{slot}", guard)):
                 proposal = self._plan.proposer.propose(history.assuming(0, slot), n)
         finally:
             guard.close()

@@ -21,7 +21,12 @@ class Inline(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run ``fn`` and return its finished future; KeyboardInterrupt and SystemExit pass through."""
         future: Future[T] = Future()
-        _settle(future, fn, *args, **kwargs)
+        try:
+            result = fn(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - not handled here: it is handed on as the future's exception
+            future.set_exception(error)
+        else:
+            future.set_result(result)
         return future
 
 
@@ -35,15 +40,14 @@ class DaemonThreads(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start ``fn`` in a thread of its own."""
         future: Future[T] = Future()
-        work = threading.Thread(target=_settle, args=(future, fn, *args), kwargs=kwargs, daemon=True)
-        work.start()
+
+        def work() -> None:
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - handed on; swallowed here, the owner would wait for ever
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=work, daemon=True).start()
         return future
-
-
-def _settle(future: Future[T], fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-    try:
-        result = fn(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - not handled here: it is handed on as the future's exception
-        future.set_exception(error)
-    else:
-        future.set_result(result)
