@@ -39,8 +39,8 @@ def test_what_is_folded_equals_what_is_computed_from_the_whole_log(scores, k):
     assert [trial.id for trial in history.top(k)] == [i for _, i in scored[:k]]
     assert (history.best.id if history.best else None) == (scored[0][1] if scored else None)
     assert [trial.id for trial in history.recent(k)] == list(range(len(scores)))[-k:]
-    improvements = [i for i, s in enumerate(scores) if s is not None and s > max([-99, *[p for p in scores[:i] if p is not None]])]
-    assert history.stale == len(scores) - 1 - (improvements[-1] if improvements else -1)
+    last_improvement = next((i for i, s in enumerate(scores) if s is not None and (-s, i) == scored[0]), -1)
+    assert history.stale == len(scores) - 1 - last_improvement
     assert history.steps == len(scores) - 1
 
 

@@ -142,8 +142,9 @@ def test_any_arrangement_of_fences_is_taken_or_refused(lines):
         "```\n" + "     ```a\n" * 50_000 + "    ```\n" * 50_000,
         " ".join("`" * size for size in range(3, 1_400)),
         "<think>" * 100_000,
+        " " * 500_000 + "```\n" + "a\n" * 200_000 + "```",
     ],
-    ids=["run", "inline", "bare", "tagged", "spaces", "lists", "nested", "lengths", "thinking"],
+    ids=["run", "inline", "bare", "tagged", "spaces", "lists", "nested", "lengths", "thinking", "indent"],
 )
 def test_a_hostile_reply_costs_linear_time(reply):
     """A megabyte made to confuse is read once: a quadratic reader would not finish this test in its lifetime."""
