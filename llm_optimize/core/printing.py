@@ -68,7 +68,8 @@ class Printer:
     def _stopped(self, event: Stopped) -> None:
         self._print(f"stopped: {event.reason}", _IDEA)
         if self._best is not None:
-            self._print(f"best: {self._best[0]:.10g} (#{self._best[1].id})", _FEEDBACK)
+            score, candidate = self._best
+            self._print(f"best: {score:.10g} (#{candidate.id})\n{candidate.text.strip(chr(10))}", _FEEDBACK)
 
     def _print(self, text: str, colour: str) -> None:
         stream = self.stream or sys.stdout
