@@ -39,7 +39,8 @@ def test_a_run_prints_candidates_scores_feedback_failures_and_the_best():
     assert "\x1b" not in text
     assert text.splitlines() == [
         "#0 (start)", "start", "#0 score 0.5", "half",
-        "note: a duplicate of #0 was dropped", "Longer is better.", "#1 (chat:m)", "better", "#1 score 0.75 *best so far*",
+        "note: a duplicate of #0 was dropped", "Longer is better.", "#1 (chat:m)", "better",
+        "#1 score 0.75 *best so far*",
         "guidance: be brief", "#2", "broken", "#2 failed (raised): ValueError: no",
         "stopped: max_steps: 2 steps are done", "best: 0.75 (#1)", "better",
     ]  # fmt: skip
