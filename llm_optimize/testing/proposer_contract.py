@@ -10,10 +10,14 @@ Example::
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llm_optimize.core.events import Opened, Proposed, Told
 from llm_optimize.core.history import History
-from llm_optimize.core.protocols import Proposer
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem, Proposal, Usage
+
+if TYPE_CHECKING:
+    from llm_optimize.core.protocols import Proposer
 
 __all__ = ["ProposerContract"]
 
