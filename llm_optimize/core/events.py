@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,7 @@ def dump(event: Event) -> tuple[str, str]:
     kind = type(event).__name__.lower()
     body = _DUMPERS[kind](event)
     body["at"] = event.at
-    return kind, json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return kind, json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=repr)
 
 
 def load(kind: str, body: str) -> Event:
@@ -116,6 +117,11 @@ def load(kind: str, body: str) -> Event:
     except (KeyError, TypeError, ValueError) as error:
         msg = f"the log holds a {kind!r} event that cannot be read ({error}): restore the file or upgrade llm_optimize"
         raise StoreError(msg) from error
+
+
+def _dump_number(value: float) -> float | str:
+    """Return the number, or its name where JSON has none for it: a metric may be infinite, a score may not."""
+    return value if math.isfinite(value) else str(float(value))
 
 
 def _dump_usage(usage: Usage) -> list[Any]:
@@ -168,9 +174,13 @@ def _dump_told(event: Told) -> dict[str, Any]:
     return body | {
         "score": outcome.score,
         "feedback": outcome.feedback,
-        "metrics": dict(outcome.metrics),
-        "examples": list(outcome.examples),
+        "metrics": {name: _dump_number(value) for name, value in outcome.metrics.items()},
+        "examples": [_dump_number(value) for value in outcome.examples],
     }
+
+
+def _load_number(value: float | str) -> float:
+    return float(value) if isinstance(value, str) else value
 
 
 def _load_told(body: dict[str, Any]) -> Told:
@@ -179,7 +189,9 @@ def _load_told(body: dict[str, Any]) -> Told:
     if "failure" in body:
         outcome = Failure(body["failure"], body["message"], usage)
     else:
-        outcome = Evaluation(body["score"], body["feedback"], body["metrics"], tuple(body["examples"]), usage)
+        metrics = {name: _load_number(value) for name, value in body["metrics"].items()}
+        examples = tuple(_load_number(value) for value in body["examples"])
+        outcome = Evaluation(body["score"], body["feedback"], metrics, examples, usage)
     return Told(body["id"], outcome, body["seconds"], body["at"])
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.metering import Scope, entered
-from llm_optimize.core.types import Evaluation, Failure, Outcome
+from llm_optimize.core.types import Evaluation, Failure, Outcome, is_comparable
 from llm_optimize.errors import LLMOptimizeError
 
 if TYPE_CHECKING:
@@ -75,11 +74,11 @@ def _number(value: object) -> float | None:
     elif hasattr(value, "__float__") and not isinstance(value, (str, bytes)):
         try:
             score = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
     else:
         return None
-    return score if math.isfinite(score) else None
+    return score if is_comparable(score) else None
 
 
 def _shown(value: object) -> str:

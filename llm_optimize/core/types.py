@@ -6,14 +6,30 @@ A :class:`Draft` is an idea; the study numbers it and writes it down, then it is
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Candidate", "Draft", "Evaluation", "Failure", "Outcome", "Problem", "Proposal", "Trial", "Usage"]
+__all__ = [
+    "Candidate",
+    "Draft",
+    "Evaluation",
+    "Failure",
+    "Outcome",
+    "Problem",
+    "Proposal",
+    "Trial",
+    "Usage",
+    "is_comparable",
+]
+
+
+def is_comparable(score: float) -> bool:
+    """Return whether a score has a place among the others: finite, and within the range of a float."""
+    return -sys.float_info.max <= score <= sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +154,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         """Refuse a score that cannot be compared."""
-        if isinstance(self.score, bool) or not isinstance(self.score, (int, float)) or not math.isfinite(self.score):
+        if isinstance(self.score, bool) or not isinstance(self.score, (int, float)) or not is_comparable(self.score):
             msg = f"score is {self.score!r}: return a finite number (higher is better)"
             raise ValueError(msg)
 

@@ -135,7 +135,7 @@ class ScriptedServer:
         answer: Callable[[dict[str, Any], int], str | Answer],
         *,
         latency: float = 0.0,
-        models: Sequence[str] | None = ("scripted",),
+        models: Sequence[str] | Answer | None = ("scripted",),
         port: int = 0,
     ) -> None:
         """Open the socket; nothing is served before the ``with`` block or :meth:`start`.
@@ -144,7 +144,7 @@ class ScriptedServer:
             answer: gets the request's JSON body and its ordinal among the requests that are not repeats (0, 1, ...).
                 Called from several threads at once when several requests are under way.
             latency: seconds that each answer takes.
-            models: what ``GET /v1/models`` lists; None answers it with 404.
+            models: what ``GET /v1/models`` lists; None answers it with 404, an Answer as it says.
             port: 0 for a free one.
         """
         self.requests: list[Received] = []
@@ -249,11 +249,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         owner = self.server.owner
+        models = owner.models
         path = self.path.partition("?")[0].rstrip("/")
         if path == "/counts":
             self._send(200, json.dumps(owner.counts()).encode())
-        elif path == "/v1/models" and owner.models is not None:
-            listed = [{"id": name, "object": "model", "created": 0, "owned_by": "scripted"} for name in owner.models]
+        elif path == "/v1/models" and isinstance(models, Answer):
+            self._send(models.status, models.body({}), models.headers)
+        elif path == "/v1/models" and models is not None:
+            listed = [{"id": name, "object": "model", "created": 0, "owned_by": "scripted"} for name in models]
             self._send(200, json.dumps({"object": "list", "data": listed}).encode())
         else:
             self._send(404, b'{"error": {"message": "not found"}}')

@@ -27,7 +27,6 @@ AMBIGUOUS = "the value holds code fences of its own, so its end is unclear: encl
 _FENCE_LINE = re.compile(r"([ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(`{3,}|~{3,})(.*)", re.DOTALL)
 _TAG = re.compile(r"[A-Za-z][\w+#.-]*")
 _RUN = re.compile(r"`{3,}")
-_ANY_RUN = re.compile(r"`+")
 _PROSE_TAGS = frozenset({"md", "markdown", "mdx"})
 _CLOSER_INDENT = 3  # CommonMark: four columns more than the opening fence are content, not a closing fence
 _DEEPEST = 16  # keeps the work on a hostile reply linear
@@ -91,8 +90,8 @@ def fence(text: str) -> str:
         '```\nx = 1\n```'
     """
     body = text.strip("\n")
-    longest = max((len(run) for run in _ANY_RUN.findall(body)), default=0)
-    bar = "`" * max(3, longest + 1)
+    longest = max(map(len, _RUN.findall(body)), default=2) if "```" in body else 2
+    bar = "`" * (longest + 1)
     return f"{bar}\n{body}\n{bar}"
 
 
@@ -208,9 +207,16 @@ def _content(block: _Block, lines: list[str]) -> str:
         body = [line.removesuffix("\r") for line in body]
     indent = block.opening.indent
     for line in body:
-        while line.strip() and not line.startswith(indent):
-            indent = indent[:-1]
+        if line.strip():
+            indent = _shared(indent, line)
     return "\n".join(["", *(line.removeprefix(indent) for line in body), ""])
+
+
+def _shared(indent: str, line: str) -> str:
+    for index, (one, other) in enumerate(zip(indent, line, strict=False)):
+        if one != other:
+            return indent[:index]
+    return indent[: len(line)]
 
 
 def _inline(answer: str) -> Extracted:

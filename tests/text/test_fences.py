@@ -127,7 +127,7 @@ def test_any_arrangement_of_fences_is_taken_or_refused(lines):
     except NoCandidate:
         return
     assert found.text.strip()
-    assert found.text.strip() in reply.replace("\r\n", "\n") or "    " in reply or "- " in reply
+    assert "".join(found.text.split()) in "".join(reply.split())
 
 
 @pytest.mark.parametrize(

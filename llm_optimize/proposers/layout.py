@@ -1,0 +1,205 @@
+"""The past as a chat that fits into an allowance of tokens.
+
+System prompt; then, as in the predecessor, one assistant turn for each attempt but the oldest shown and one user turn
+for each result, so that k attempts make 2k messages. Unlike in the predecessor only the last user turn carries the
+whole human prompt, the number is shown beside the feedback, and the length is bounded whatever the number of steps.
+
+Tokens are counted for the parts of the chat (texts, ideas, feedback), each once while it is in the window, and added
+up with an allowance for what joins them: the sum is an upper bound, and a prompt costs the same at any step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_optimize.core.chat import Message
+from llm_optimize.proposers import prompts
+from llm_optimize.proposers.measuring import Measure
+from llm_optimize.proposers.turns import TurnWriter, status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from llm_optimize.core.history import History
+    from llm_optimize.core.types import Trial
+    from llm_optimize.proposers.measuring import TextCounter
+    from llm_optimize.proposers.window import WindowPolicy
+
+__all__ = ["TURN_TOKENS", "Composer", "Prompt"]
+
+TURN_TOKENS = 6
+"""Tokens set aside for what a chat format, and the joining of parts, add to a message."""
+
+_CURRENT_SHARE = 8  # feedback on the current x may take up 1/8 of the allowance,
+_EARLIER_SHARE = 32  # that on each other attempt, and each idea, 1/32
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A chat ready to be sent.
+
+    Attributes:
+        messages: system turn first, then user and assistant turns in alternation, the last one a user's.
+        tokens: its length, as far as the counter is right; from :meth:`Composer.compose` an upper bound of it.
+        shown: the trials in it in the order of their ids; the last one is the current x. Empty before the first.
+    """
+
+    messages: tuple[Message, ...]
+    tokens: int
+    shown: tuple[Trial, ...] = ()
+
+
+class Composer:
+    """Writes the prompt for a history: a window's choice of trials, laid out as a chat, fitted by a counter.
+
+    Attributes:
+        counter: counts tokens.
+        measure: counts and shortens by it.
+    """
+
+    def __init__(self, counter: TextCounter, window: WindowPolicy, system_prompt: str, human_prompt: str) -> None:
+        """Take the two prompts with their slots unfilled, see :mod:`llm_optimize.proposers.prompts`."""
+        self.counter = counter
+        self.measure = Measure(counter)
+        self._writer = TurnWriter(self.measure)
+        self._window = window
+        self._system_prompt = system_prompt
+        self._human_prompt = human_prompt
+
+    def compose(self, history: History, allowance: int) -> Prompt:
+        """Return the prompt with the trials that the window asks for, as many as fit into ``allowance`` tokens.
+
+        Where even the first trial of the window does not fit, the prompt with this trial alone is returned, and is too
+        long: its ``tokens`` say so.
+        """
+        system = prompts.fill(self._system_prompt, {"task_description": history.problem.task})
+        ranked = self._window.ranked(history)
+        if not ranked:
+            return self._before_the_first(history, system)
+        used = self.measure.count(system) + TURN_TOKENS
+        asking = _Asked(history, self._human_prompt, self._window.rule)
+        page = _Page(self._writer, self.measure, asking, ranked, allowance)
+        shown, tokens = page.fitting(ranked, allowance - used)
+        return Prompt((Message("system", system), *page.turns(shown)), used + tokens, tuple(shown))
+
+    def _before_the_first(self, history: History, system: str) -> Prompt:
+        """Ask for the first draft; or, where x0 is there but has no outcome yet, for an improvement on it."""
+        problem = history.problem
+        if problem.start is None:
+            asked = prompts.fill(prompts.FIRST_DRAFT_PROMPT, {"task_question": problem.question})
+        else:
+            values = {"x": problem.start.strip("\n"), "fx": prompts.NOT_SCORED, "task_question": problem.question}
+            asked = prompts.fill(self._human_prompt, values)
+        messages = (Message("system", system), Message("user", _joined([*_guidance(history), asked])))
+        return Prompt(messages, sum(self.measure.count(message.content) + TURN_TOKENS for message in messages))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the last user turn says: the human prompt, with notes before it."""
+
+    history: History
+    human_prompt: str
+    rule: str
+
+    def selection(self, shown: int) -> list[str]:
+        """Say how many trials are shown, unless it is all of them; belongs to the first user turn."""
+        total = len(self.history.trials)
+        return [prompts.selection_note(shown, total, self.rule)] if shown < total else []
+
+    def notes(self, current: Trial, digits: int, *, alone: bool) -> list[str]:
+        best = self.history.best
+        note = []
+        if best is None or best.score is None:
+            note = [prompts.none_scored_note(current.id)]
+        elif not alone or best.id != current.id:
+            note = [prompts.best_note(best.id, prompts.show_score(best.score, digits), current.id)]
+        return [*note, *_guidance(self.history)]
+
+    def question(self, text: str, outcome: str) -> str:
+        values = {"x": text.strip("\n"), "fx": outcome, "task_question": self.history.problem.question}
+        return prompts.fill(self.human_prompt, values)
+
+    @property
+    def copies(self) -> int:
+        return self.human_prompt.count("{x}")
+
+    def unfilled(self) -> list[str]:
+        """Return the parts that do not depend on the trials."""
+        widest = prompts.selection_note(10**6, 10**6, self.rule)
+        best = prompts.none_scored_note(10**6)
+        return [self.human_prompt, self.history.problem.question, widest, best, *_guidance(self.history)]
+
+
+class _Page:
+    """The turns behind the system prompt, for one history and one allowance."""
+
+    def __init__(
+        self, writer: TurnWriter, measure: Measure, asked: _Asked, ranked: Sequence[Trial], allowance: int
+    ) -> None:
+        self._writer = writer
+        self._count = measure.count
+        self._asked = asked
+        self._digits = prompts.score_digits([trial.score for trial in ranked if trial.score is not None])
+        self._status = {trial.id: status(trial, self._digits) for trial in ranked}
+        self._current_limit = max(allowance, 0) // _CURRENT_SHARE
+        limit = max(allowance, 0) // _EARLIER_SHARE
+        self._earlier = {trial.id: writer.earlier(trial, self._status[trial.id], limit) for trial in ranked}
+
+    def fitting(self, ranked: Sequence[Trial], room: int) -> tuple[list[Trial], int]:
+        """Return the trials that fit into ``room`` tokens, in the order of their ids, and how many they take.
+
+        The first is in; each other one if it fits beside those ranked higher.
+        """
+        frame = sum(map(self._count, self._asked.unfilled())) + 4 * TURN_TOKENS
+        chosen, last = [ranked[0]], ranked[0]
+        used, more = frame + self._as_earlier(last), self._as_current(last)
+        for trial in ranked[1:]:
+            wider = used + self._as_earlier(trial)
+            current = more if trial.id < last.id else self._as_current(trial)
+            if wider + current <= room:
+                chosen.append(trial)
+                used, more, last = wider, current, max(last, trial, key=_number)
+        if len(chosen) == 1:
+            used -= self._count(self._earlier[last.id].proposed.content) + TURN_TOKENS
+        return sorted(chosen, key=_number), used + more
+
+    def turns(self, shown: Sequence[Trial]) -> Iterator[Message]:
+        """Yield user and assistant turns in alternation, beginning and ending with a user's."""
+        *earlier, current = shown
+        head = self._asked.selection(len(shown))
+        if earlier:
+            first, *others = (self._earlier[trial.id] for trial in earlier)
+            yield Message("user", _joined([*head, first.opening]))
+            for turns in others:
+                yield turns.proposed
+                yield turns.result
+            yield self._earlier[current.id].proposed
+            head = []
+        notes = self._asked.notes(current, self._digits, alone=not earlier)
+        yield Message("user", _joined([*head, *notes, self._asked.question(current.text, self._outcome(current))]))
+
+    def _outcome(self, current: Trial) -> str:
+        return self._writer.result(current, self._status[current.id], self._current_limit)
+
+    def _as_earlier(self, trial: Trial) -> int:
+        turns = self._earlier[trial.id]
+        return self._count(turns.proposed.content) + self._count(turns.result.content) + 2 * TURN_TOKENS
+
+    def _as_current(self, trial: Trial) -> int:
+        """Count what a trial takes when its result stands in the last turn, with the text once more, not in its own."""
+        text, outcome = self._count(trial.text) * self._asked.copies, self._count(self._outcome(trial))
+        return text + outcome - self._count(self._earlier[trial.id].result.content)
+
+
+def _number(trial: Trial) -> int:
+    return trial.id
+
+
+def _guidance(history: History) -> list[str]:
+    return [prompts.guidance_note(history.guidance)] if history.guidance else []
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "\n\n".join(parts)

@@ -1,0 +1,240 @@
+"""Every sentence that is said to the chat model, and how the slots in it are filled.
+
+Two prompts may be replaced by the user: the system prompt (slot ``{task_description}``) and the human prompt (slots
+``{x}``, ``{fx}``, ``{task_question}``). A slot is replaced by name and nothing else is: other braces, JSON in a prompt
+for example, stay as they are, and a slot's name inside a filled-in text is not filled again. A slot that stands on a
+line of its own between two lines of backticks gets a fence long enough for what it holds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from llm_optimize.errors import BadInput
+from llm_optimize.text.fences import fence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "FIRST_DRAFT_PROMPT",
+    "HUMAN_OPTIMIZATION_PROMPT",
+    "NOT_SCORED",
+    "REASK_PROMPT",
+    "SYSTEM_PROMPT",
+    "best_note",
+    "check_human_prompt",
+    "duplicate_reason",
+    "failed",
+    "fill",
+    "guidance_note",
+    "none_scored_note",
+    "opening",
+    "proposed",
+    "reask",
+    "result",
+    "result_of",
+    "score_digits",
+    "scored",
+    "selection_note",
+    "show_score",
+]
+
+SYSTEM_PROMPT = """\
+You are an optimization assistant. You are shown inputs x and what a function f said about each of them: a score, \
+where higher is better, and often feedback in words. Your aim is the input x with the highest score.
+
+- Always answer with a new value of x, also when you are unsure: every answer is scored and tells you more.
+- Test one hypothesis at a time, and prefer the simplest change that could work.
+- Learn from what failed: do not repeat an earlier value, and do not repeat an idea that the scores speak against.
+- Build on the best value so far, unless there is a reason to start afresh.
+
+# Task
+
+{task_description}"""
+
+_RULES = """\
+- Be brief: in one to three sentences, say what {about} and what you change.
+- Then give the complete new x, not only the part that changes, in exactly one fenced code block. Its last line holds \
+nothing but the closing fence. If x itself holds code fences, enclose it in a longer one (````).
+- Use triple backticks for nothing else."""
+
+HUMAN_OPTIMIZATION_PROMPT = """\
+The current x:
+
+```
+{x}
+```
+
+The result f(x):
+
+```
+{fx}
+```
+
+{task_question}
+
+Answer in this form:
+""" + _RULES.replace("{about}", "is still missing, why the last attempt scored as it did,")
+
+FIRST_DRAFT_PROMPT = """\
+There is no x yet: write the first one.
+
+{task_question}
+
+Answer in this form:
+""" + _RULES.replace("{about}", "a good x needs")
+
+REASK_PROMPT = """\
+That answer was not evaluated: {reason}.
+
+Answer again, in the form asked for: a few words, then the complete new x in one fenced code block."""
+
+NOT_SCORED = "not scored yet"
+
+_FEWEST_DIGITS = 3
+_MOST_DIGITS = 17  # as many as tell any two floats apart
+_WRITTEN_OUT = 1e15  # from here on a power of ten is easier to read
+
+_FENCED_SLOT = r"^(?:`{3,})[^\n`]*\n\{(?P<fenced>\w+)\}\n`{3,}[ \t]*$"
+_SLOT = re.compile(_FENCED_SLOT + r"|\{(?P<plain>\w+)\}", re.MULTILINE)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Replace the slots named in ``values``, all at once; every other brace is left alone.
+
+    Args:
+        template: a text with slots such as ``{x}``.
+        values: slot name to text.
+
+    Example:
+        >>> fill('{x} scored {fx}; answer {"x": ...}', {"x": "{fx}", "fx": "3"})
+        '{fx} scored 3; answer {"x": ...}'
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match["fenced"] or match["plain"]
+        if name not in values:
+            return match[0]
+        return fence(values[name]) if match["fenced"] else values[name]
+
+    return _SLOT.sub(replacement, template)
+
+
+def check_human_prompt(human_prompt: str) -> None:
+    """Refuse a human prompt in which the model would never see what it is to improve.
+
+    ``{fx}`` and ``{task_question}`` may be missing: a user may want the model to see no score, or have written the
+    question into the prompt. A system prompt without ``{task_description}`` is taken as it stands likewise.
+
+    Raises:
+        BadInput: the slot ``{x}`` is missing.
+    """
+    if "{x}" not in human_prompt:
+        msg = "human_prompt has no slot {x}, so the model would not see the candidate: put {x} where it belongs"
+        raise BadInput(msg)
+
+
+def score_digits(scores: Sequence[float]) -> int:
+    """Return how many significant digits, at least 3, tell all different scores of a list apart.
+
+    Example:
+        >>> score_digits([0.94312, 0.94319, 12.0])
+        4
+    """
+    ordered = sorted({score for score in scores if isinstance(score, float)})
+    digits = _FEWEST_DIGITS
+    for lower, upper in pairwise(ordered):
+        relative = max(abs(lower), abs(upper)) / (upper - lower)
+        digits = max(digits, math.floor(math.log10(relative)) if relative > 1 else 0)
+    while digits < _MOST_DIGITS and len({f"{score:.{digits}g}" for score in ordered}) < len(ordered):
+        digits += 1
+    return min(digits, _MOST_DIGITS)
+
+
+def show_score(score: float, digits: int) -> str:
+    """Write a score with so many significant digits; whole numbers and whole parts are written out.
+
+    Example:
+        >>> show_score(0.94312, 3), show_score(1500.0, 3), show_score(7, 3)
+        ('0.943', '1500', '7')
+    """
+    if isinstance(score, int):
+        return str(score)
+    whole = len(str(int(abs(score)))) if abs(score) < _WRITTEN_OUT else 0
+    return f"{score:.{max(digits, whole)}g}"
+
+
+def scored(score: str) -> str:
+    """Say how an attempt did, and which way is up."""
+    return f"score: {score} (higher is better)"
+
+
+def failed(kind: str) -> str:
+    """Say that an attempt has no score."""
+    return f"failed ({kind})"
+
+
+def result(status: str, feedback: str) -> str:
+    """Put the number, or the failure, first, then what was said about it.
+
+    Example:
+        >>> result(failed("raised"), "ValueError: no"), result(scored("7"), "")
+        ('failed (raised): ValueError: no', 'score: 7 (higher is better)')
+    """
+    if not feedback:
+        return status
+    return f"{status}: {feedback}" if status.startswith("failed") else f"{status}\n{feedback}"
+
+
+def opening(attempt: int, text: str, outcome: str) -> str:
+    """Show the oldest attempt of the chat, which no assistant turn proposed, and its result."""
+    return f"Attempt #{attempt}:\n\n{fence(text)}\n\n{result_of(attempt, outcome)}"
+
+
+def proposed(idea: str, text: str) -> str:
+    """Show an attempt as the model's own turn: why, then what."""
+    return f"{idea}\n\n{fence(text)}" if idea else fence(text)
+
+
+def result_of(attempt: int, outcome: str) -> str:
+    """Tell the result of an attempt that stands in the turn before."""
+    return f"Result of attempt #{attempt}:\n\n{outcome}"
+
+
+def selection_note(shown: int, total: int, chosen: str) -> str:
+    """Say how many attempts the chat shows, out of how many, and how they were chosen."""
+    return f"Of {total} attempts so far, {shown} are shown here, in the order in which they were made: {chosen}."
+
+
+def best_note(attempt: int, score: str, current: int) -> str:
+    """Name the best attempt so far, which is what there is to beat, and the current one."""
+    if attempt == current:
+        return f"The current x is attempt #{current}, the best so far."
+    return f"The current x is attempt #{current}. The best so far is attempt #{attempt}, shown above, score {score}."
+
+
+def none_scored_note(current: int) -> str:
+    """Say that there is nothing to beat yet."""
+    return f"The current x is attempt #{current}. No attempt has a score yet: the first aim is one that can be scored."
+
+
+def guidance_note(guidance: Sequence[str]) -> str:
+    """Hand on what people said during the run; the model must follow it."""
+    lines = "\n".join(f"- {text.strip()}" for text in guidance)
+    return f"Instructions from the person who runs this optimization; you must follow all of them:\n{lines}"
+
+
+def duplicate_reason(attempt: int | None, result: str) -> str:
+    """Say of a duplicate which attempt it repeats and how that did; None is another draft of the same step."""
+    if attempt is None:
+        return "this is exactly another answer that you gave in this step: propose something different"
+    return f"this is exactly attempt #{attempt}, which {result}: propose something different"
+
+
+def reask(reason: str) -> str:
+    """Ask again after an answer that holds no candidate, or an old one; ``reason`` is a clause without a full stop."""
+    return fill(REASK_PROMPT, {"reason": reason.rstrip(".")})

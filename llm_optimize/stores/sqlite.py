@@ -1,0 +1,290 @@
+"""The default store: every study's log in one SQLite file that survives whatever kills the process.
+
+A commit is on disk (in the write-ahead log) before :meth:`SQLiteStore.append` returns, so SIGKILL loses nothing;
+``durability="full"`` also flushes the disk's own cache for each event, which a power cut needs. The file must not
+lie on a network file system. Besides the log the file holds three views for people who like SQL:
+
+``trials``
+    one row per evaluation: study, id, score, failure (its kind, or NULL), text, idea, origin, parent, feedback,
+    seconds; calls, tokens and dollars that the evaluation itself cost; at (seconds since the epoch).
+``usage_by_study``
+    what proposals and evaluations cost together: study, calls, tokens_in, tokens_cached, tokens_out, dollars, seconds.
+``studies_overview``
+    study, best_score, trials, pending, last_reason (of a session that has ended), opened_at, updated_at.
+
+For example, with ``sqlite3 .llm_optimize/studies.db``::
+
+    SELECT id, score, substr(text, 1, 60) FROM trials WHERE study = 'digits' ORDER BY score DESC LIMIT 5;
+    SELECT study, best_score, trials, dollars FROM studies_overview JOIN usage_by_study USING (study);
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from llm_optimize.core.events import Event, Told, dump, load
+from llm_optimize.core.types import Evaluation
+from llm_optimize.errors import BadInput, StoreError
+from llm_optimize.stores.connection import Connection, Durability
+from llm_optimize.stores.listing import StudyInfo
+from llm_optimize.stores.owners import Owner, Owners
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+__all__ = ["SQLiteStore"]
+
+_PAGE = 256  # events fetched at a time: a read holds this many in memory, and the connection only while fetching
+
+
+class SQLiteStore:
+    """Logs, paid replies and owners in one file; any number of processes and threads may use it at once.
+
+    Picklable: the path travels, and the copy opens a connection of its own; claims do not travel. After a fork the
+    child's copy does the same.
+
+    Example:
+        >>> import tempfile
+        >>> from llm_optimize.core.events import Guided
+        >>> with tempfile.TemporaryDirectory() as folder, SQLiteStore(f"{folder}/studies.db") as store:
+        ...     store.append("demo", Guided("shorter"))
+        ...     [event.text for _, event in store.read("demo")]
+        1
+        ['shorter']
+    """
+
+    def __init__(self, path: str | os.PathLike[str], durability: Durability = "normal") -> None:
+        """Open the file; make it, and the folders above it, when they are missing.
+
+        Args:
+            path: where the file is, or is to be; ``~`` is the home folder.
+            durability: ``normal`` or ``full``, see the module's text.
+
+        Raises:
+            BadInput: the path is empty or ``:memory:``, or the durability is unknown.
+            StoreError: the file cannot be made or opened, or is not a store.
+            StoreTooNew: a newer version wrote it.
+        """
+        self.path = _checked(path)
+        if durability not in {"normal", "full"}:
+            msg = f"durability is {durability!r}: give 'normal' or 'full'"
+            raise BadInput(msg)
+        self.durability: Durability = durability
+        self._connection = Connection(self.path, durability)
+        self._owners = Owners(self._connection)
+        self._numbers: dict[str, int] = {}
+        self._shut = weakref.finalize(self, _shut, self._connection, self._owners)
+        with self._connection.use():
+            pass
+
+    def append(self, study: str, event: Event) -> int:
+        """Write the event durably, in one transaction, and return its sequence number (1, 2, ... within the study).
+
+        Raises:
+            StoreError: it could not be written; then nothing was.
+            BadInput: the study's name is not valid Unicode text.
+        """
+        kind, body = dump(event)
+        score = (
+            float(event.outcome.score) if isinstance(event, Told) and isinstance(event.outcome, Evaluation) else None
+        )
+        with self._connection.use() as connection:
+            number = self._number(connection, study)
+            row = (number, kind, event.at, score, _encodable(body), number)
+            [(sequence,)] = connection.execute(_APPEND, row).fetchall()
+        return int(sequence)
+
+    def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Yield (sequence number, event) behind ``after``, up to the last one at the time of the first step.
+
+        Events are fetched in pages, so nothing is locked between two steps. With nothing new it costs one look at
+        the index.
+
+        Raises:
+            StoreError: the file or an event in it cannot be read.
+        """
+        with self._connection.use() as connection:
+            [(last,)] = connection.execute(_LAST, (study,)).fetchall()
+        position = after
+        while position < (last or 0) and (page := self._page(study, position, last)):
+            for position, kind, body in page:
+                yield position, self._loaded(study, position, kind, body)
+
+    def studies(self) -> tuple[str, ...]:
+        """Return the names of all studies, oldest first."""
+        with self._connection.use() as connection:
+            return tuple(name for (name,) in connection.execute(_STUDIES).fetchall())
+
+    def overview(self) -> tuple[StudyInfo, ...]:
+        """Return one line about each study, oldest first, by one query."""
+        with self._connection.use() as connection:
+            rows = connection.execute(_OVERVIEW).fetchall()
+        return tuple(_info(*row) for row in rows)
+
+    def remember(self, study: str, key: str, body: str) -> None:
+        """Write ``body`` durably under ``key``; the first body written stays.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        with self._connection.use() as connection:
+            number = self._number(connection, study)
+            connection.execute(_REMEMBER, (number, key, _text_or_bytes(body)))
+
+    def recall(self, study: str, key: str) -> str | None:
+        """Return the body under ``key``, or None."""
+        with self._connection.use() as connection:
+            rows = connection.execute(_RECALL, (study, key)).fetchall()
+        if not rows:
+            return None
+        [(body,)] = rows
+        return body.decode("utf-8", "surrogatepass") if isinstance(body, bytes) else str(body)
+
+    def claim(self, study: str) -> None:
+        """Become the owner of the study; an owner that has died is replaced.
+
+        Whoever asks second is refused, in the same process too.
+
+        Raises:
+            StudyOwned: a live process owns the study, or one of another machine, of which nothing can be known; the
+                message names process, machine and time, and says what to do (see :meth:`release_stale`).
+        """
+        self._owners.claim(study)
+
+    def release(self, study: str) -> None:
+        """Give up a claim made through this object; no effect without one."""
+        self._owners.release(study)
+
+    def release_stale(self, study: str) -> None:
+        """Remove the study's owner, whoever it is: for one on another machine that is known to be dead.
+
+        An owner that lives would go on writing beside the next one, so make sure first.
+        """
+        self._owners.release_stale(study)
+
+    def close(self) -> None:
+        """Give up the claims made through this object and close the file; a second time does nothing."""
+        self._shut()
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __reduce__(self) -> tuple[type[SQLiteStore], tuple[Path, Durability]]:
+        """Let the path travel, not the connection."""
+        return SQLiteStore, (self.path, self.durability)
+
+    def __repr__(self) -> str:
+        """Name the file."""
+        return f"SQLiteStore({str(self.path)!r})"
+
+    def _number(self, connection: sqlite3.Connection, study: str) -> int:
+        """Return the study's number in the file, giving it one on first sight; never changes, so it is kept."""
+        number = self._numbers.get(study)
+        if number is None:
+            connection.execute("INSERT OR IGNORE INTO studies (name) VALUES (?)", (study,))
+            [(number,)] = connection.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchall()
+            self._numbers[study] = number
+        return number
+
+    def _page(self, study: str, after: int, last: int) -> list[tuple[int, str, str]]:
+        with self._connection.use() as connection:
+            return connection.execute(_READ, (study, after, last, _PAGE)).fetchall()
+
+    def _loaded(self, study: str, sequence: int, kind: str, body: str) -> Event:
+        try:
+            return load(kind, body)
+        except StoreError as error:
+            msg = f"{self.path}: study {study!r}, event {sequence}: {error}"
+            raise StoreError(msg) from error
+
+
+_APPEND = """
+INSERT INTO events (study, seq, kind, at, score, body)
+SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ? FROM events WHERE study = ?
+RETURNING seq
+"""
+
+_LAST = "SELECT max(seq) FROM events WHERE study = (SELECT id FROM studies WHERE name = ?)"
+
+_READ = """
+SELECT seq, kind, body FROM events
+WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq > ? AND seq <= ?
+ORDER BY seq LIMIT ?
+"""
+
+_STUDIES = """
+SELECT name FROM studies WHERE EXISTS (SELECT 1 FROM events WHERE events.study = studies.id) ORDER BY id
+"""
+
+_REMEMBER = "INSERT INTO replies (study, key, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+
+_RECALL = "SELECT body FROM replies WHERE study = (SELECT id FROM studies WHERE name = ?) AND key = ?"
+
+_OVERVIEW = """
+SELECT
+    studies.name,
+    count(*) FILTER (WHERE kind = 'told'),
+    max(score),
+    (
+        SELECT iif(last.kind = 'stopped', json_extract(last.body, '$.reason'), NULL) FROM events AS last
+        WHERE last.study = studies.id AND last.kind IN ('opened', 'stopped') ORDER BY last.seq DESC LIMIT 1
+    ),
+    min(at),
+    max(at),
+    owners.pid, owners.started, owners.host, owners.since
+FROM events
+JOIN studies ON studies.id = events.study
+LEFT JOIN owners ON owners.study = studies.name
+GROUP BY studies.id
+ORDER BY studies.id
+"""
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(path)
+    if text in {"", ":memory:"}:
+        msg = f"store path is {text!r}: give the path of a file, or use MemoryStore()"
+        raise BadInput(msg)
+    return Path(text).expanduser().absolute()
+
+
+def _score(event: Event) -> float | None:
+    outcome = event.outcome if isinstance(event, Told) else None
+    return float(outcome.score) if isinstance(outcome, Evaluation) else None
+
+
+def _encodable(body: str) -> str:
+    r"""Return the JSON with lone surrogates, which no database takes, as ``\udXXX``: the same value to any reader."""
+    return body if body.isascii() else body.encode("utf-8", "backslashreplace").decode()
+
+
+def _text_or_bytes(body: str) -> str | bytes:
+    """Return the text, or its bytes when it holds lone surrogates: a paid reply is kept as it came."""
+    encoded = body.encode("utf-8", "surrogatepass")
+    try:
+        encoded.decode()
+    except UnicodeDecodeError:
+        return encoded
+    return body
+
+
+def _info(*columns: Any) -> StudyInfo:  # noqa: ANN401 - a row of the database: the query decides its types
+    name, trials, best, reason, opened, updated, pid, started, host, since = columns
+    alive = pid is not None and Owner(pid, started, host, since).may_live
+    return StudyInfo(name, trials, best, reason, opened, updated, pid if alive else None)
+
+
+def _shut(connection: Connection, owners: Owners) -> None:
+    try:
+        owners.release_all()
+    finally:
+        connection.close()
