@@ -255,9 +255,9 @@ def build(  # noqa: PLR0913 - the keywords of run(), each with its owner
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
     _check(task_description, task_question, func, x0, tools)
-    rules: list[Stopper] = [] if max_steps is None else [MaxSteps(max_steps)]
-    rules += [] if stop_score is None else [TargetScore(stop_score)]
+    rules: list[Stopper] = [] if stop_score is None else [TargetScore(stop_score)]
     rules += [] if stop is None else [stop]
+    rules += [] if max_steps is None else [MaxSteps(max_steps)]
     if proposer is None:
         proposer = _default_proposer(x0, model, tune, system_prompt, human_prompt)
     opened = open_store(store)
