@@ -54,6 +54,11 @@ class Budget(Rule):
                 return f"budget {name}: {used:.6g} of {cap:.6g} used"
         return None
 
+    @property
+    def caps_calls(self) -> bool:
+        """Whether model calls have to be estimated and reserved before they are made."""
+        return self.tokens is not None or self.dollars is not None
+
     def used(self, history: History, now: float | None = None) -> dict[str, tuple[float, float]]:
         """Return (used, cap) for each cap that is set, for example ``{"tokens": (1200, 50000)}``."""
         used = {

@@ -87,8 +87,8 @@ class Journal:
         for sequence, event in self.store.read(self.study, self._sequence):
             self._fold(sequence, event)
 
-    def scope(self, name: str, guard: SpendGuard) -> Scope:
-        """Return the scope for a unit of work of this study."""
+    def scope(self, name: str, guard: SpendGuard | None) -> Scope:
+        """Return the scope for a unit of work of this study; without a guard its calls are counted, never refused."""
         return Scope(self.study, name, guard, self.replies, self.history.born)
 
     def close(self, reason: str) -> None:

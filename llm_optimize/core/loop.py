@@ -180,7 +180,7 @@ class Loop:
 
     def _start(self, key: tuple[str, int], size: int) -> Scope:
         guard = UnitGuard(self._plan.ledger)
-        scope = self._journal.scope(f"{key[0]}/{key[1]}", guard)
+        scope = self._journal.scope(f"{key[0]}/{key[1]}", guard if self._plan.budget.caps_calls else None)
         self._work[key] = _Work(key, size, scope, guard, time.monotonic())
         return scope
 

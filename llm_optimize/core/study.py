@@ -222,7 +222,8 @@ class Study:
         self._plan.ledger.fold(history.usage)
         guard = UnitGuard(self._plan.ledger)
         try:
-            with entered(self._journal.scope(f"proposal/{slot}", guard)):
+            guarded = guard if self._plan.budget.caps_calls else None
+            with entered(self._journal.scope(f"proposal/{slot}", guarded)):
                 proposal = self._plan.proposer.propose(history.assuming(0, slot), n)
         finally:
             guard.close()

@@ -19,7 +19,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from llm_optimize import ScriptedModel, optimize
+from llm_optimize import Reply, ScriptedModel, Usage, optimize
 from llm_optimize.core.events import Told
 
 WINDOW = 200  # steps whose median makes a figure
@@ -39,10 +39,16 @@ def point(step: int) -> str:
     return json.dumps([8 * 0.9995**step, 8 * 0.9994**step])
 
 
+def reply(step: int) -> Reply:
+    """Return what the model says at a step, with its usage as an endpoint would report it."""
+    text = f"A little smaller is better.\n```\n{point(step)}\n```"
+    return Reply(text, usage=Usage(calls=1, tokens_in=1500, tokens_out=40, dollars=0.001))
+
+
 def ours(steps: int, store: str | None) -> dict[str, float]:
     """Run ``steps`` steps; return ms per step around step 1,000 and at the end, and the peak of resident memory."""
     calls = iter(range(1, steps + 2))
-    model = ScriptedModel(lambda _: f"A little smaller is better.\n```\n{point(next(calls))}\n```")
+    model = ScriptedModel(lambda _: reply(next(calls)))
     times: list[float] = []
 
     def watch(event: object) -> None:
@@ -96,9 +102,9 @@ def parallel(steps: int) -> dict[str, float]:
     """Keep eight chains in flight; return how much of the ideal throughput was reached."""
     calls = iter(range(1, steps + 2))
 
-    def reply(_: object) -> str:
+    def answer(_: object) -> Reply:
         time.sleep(MODEL_S)
-        return f"```\n{point(next(calls))}\n```"
+        return reply(next(calls))
 
     def slow(text: str) -> float:
         time.sleep(SCORER_S)
@@ -111,7 +117,7 @@ def parallel(steps: int) -> dict[str, float]:
             times.append(time.perf_counter())
 
     optimize.run(
-        "Make both numbers small.", "Which pair is better?", slow, point(0), steps, ScriptedModel(reply),
+        "Make both numbers small.", "Which pair is better?", slow, point(0), steps, ScriptedModel(answer),
         verbose=False, store=None, parallel=CHAINS, observers=(watch,),
     )  # fmt: skip
     # From x0's result, when all chains begin, to the last result: so the first fill of the pipe counts against us.
