@@ -188,6 +188,8 @@ def conclude(study: Study, ending: Ending) -> Result:
         StartFailed: x0 could not be scored.
         ModelError: the model failed before it had proposed anything, so there is no result to return.
     """
+    if ending.interrupted:
+        llm.requests.interrupt()  # worker threads may wait between retries; nobody waits for them any more
     result = Result(study.last, ending.reason, study.name, ending.error, ending.interrupted)
     if isinstance(ending.error, StartFailed) or (isinstance(ending.error, ModelError) and not study.last.steps):
         raise ending.error
@@ -255,6 +257,7 @@ def build(  # noqa: PLR0913 - the keywords of run(), each with its owner
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
     _check(task_description, task_question, func, x0, tools)
+    llm.requests.resume()
     rules: list[Stopper] = [] if stop_score is None else [TargetScore(stop_score)]
     rules += [] if stop is None else [stop]
     rules += [] if max_steps is None else [MaxSteps(max_steps)]

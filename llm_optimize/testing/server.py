@@ -249,15 +249,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         owner = self.server.owner
-        models = owner.models
         path = self.path.partition("?")[0].rstrip("/")
         if path == "/counts":
             self._send(200, json.dumps(owner.counts()).encode())
-        elif path == "/v1/models" and isinstance(models, Answer):
-            self._send(models.status, models.body({}), models.headers)
-        elif path == "/v1/models" and models is not None:
-            listed = [{"id": name, "object": "model", "created": 0, "owned_by": "scripted"} for name in models]
-            self._send(200, json.dumps({"object": "list", "data": listed}).encode())
+        elif path == "/v1/models" and owner.models is not None:
+            self._list(owner.models)
         else:
             self._send(404, b'{"error": {"message": "not found"}}')
 
@@ -275,6 +271,13 @@ class _Handler(BaseHTTPRequestHandler):
         received.status = answer.status
         self._send(answer.status, answer.body(received.body), answer.headers)
         received.written = True
+
+    def _list(self, models: Sequence[str] | Answer) -> None:
+        if isinstance(models, Answer):
+            self._send(models.status, models.body({}), models.headers)
+            return
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "scripted"} for name in models]
+        self._send(200, json.dumps({"object": "list", "data": listed}).encode())
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
