@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize import constants, llm
+from llm_optimize import llm
+from llm_optimize.core.events import Opened, Proposed
+from llm_optimize.core.history import History
 from llm_optimize.core.printing import Printer
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
-from llm_optimize.core.types import Evaluation, Problem
+from llm_optimize.core.types import Candidate, Evaluation, Problem
 from llm_optimize.errors import BadInput, ModelError, StartFailed
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
+from llm_optimize.proposers.prompts import HUMAN_OPTIMIZATION_PROMPT, SYSTEM_PROMPT
 from llm_optimize.stores.opening import open_store
 from llm_optimize.text.tunables import find
 
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from llm_optimize.core.budget import Budget
-    from llm_optimize.core.history import History
     from llm_optimize.core.loop import Ending
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
     from llm_optimize.core.types import Trial, Usage
@@ -122,12 +124,24 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     max_steps: int | None = 10,
     model: Any = None,  # noqa: ANN401 - a name, a URL, a ChatModel, or the predecessor's model object
     verbose: bool = True,  # noqa: FBT001, FBT002 - positional in the predecessor
-    system_prompt: str = constants.SYSTEM_PROMPT,
-    human_prompt: str = constants.HUMAN_OPTIMIZATION_PROMPT,
+    system_prompt: str = SYSTEM_PROMPT,
+    human_prompt: str = HUMAN_OPTIMIZATION_PROMPT,
     stop_score: float | None = None,
     *,
+    proposer: Proposer | None = None,
+    budget: Budget | None = None,
+    stop: Stopper | None = None,
+    parallel: int = 1,
+    ideas: int = 1,
+    tune: Any = None,  # noqa: ANN401 - a Box, a mapping, or None: see text/tunables
+    tools: Sequence[Any] = (),
+    store: Store | str | Path | None = "auto",
+    study: str | None = None,
+    resume: bool | str = "auto",
+    executor: Executor | None = None,
+    seed: int = 0,
     observers: Sequence[Observer] = (),
-    **options: Any,  # noqa: ANN401 - build() names and checks each
+    eval_timeout: float | None = None,
 ) -> Result:
     r"""Make a text better: propose, score, repeat; stop at a score or when a budget is spent.
 
@@ -144,8 +158,20 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         system_prompt: text with the slot ``{task_description}``.
         human_prompt: text with the slots ``{x}``, ``{fx}``, ``{task_question}``.
         stop_score: stop as soon as a score, also that of x0, reaches it.
+        proposer: instead of the default: the chat model, the numeric engine, or both where there are numbers.
+        budget: caps on evaluations, tokens, dollars, seconds.
+        stop: a further stop rule.
+        parallel: chains of propose-then-score kept in flight.
+        ideas: drafts asked for in one proposal.
+        tune: numbers to tune: ``Box(low, high)`` for all, a mapping by name, None for those marked in the text.
+        tools: functions for the model to call; none are supported yet.
+        store: "auto" (SQLite at $LLM_OPTIMIZE_HOME or ./.llm_optimize), None (memory), a path, or a Store.
+        study: the name in the store; None takes a new one after the running script.
+        resume: "auto" goes on with a study of that name if there is one; True demands one, False refuses one.
+        executor: runs ``func``; anything with the standard library's ``submit``.
+        seed: of everything random.
         observers: called with each event after it is on disk.
-        **options: the keywords of :func:`build`.
+        eval_timeout: seconds after which a candidate counts as failed.
 
     Returns:
         A :class:`Result`; it unpacks as ``best_score, scores, best_x``. After Ctrl-C, a spent budget or an endpoint
@@ -164,21 +190,11 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         >>> best_score, scores, best_x
         (10, [3, 10], '\nelephant\n')
     """
-    watching = (*((Printer(),) if verbose else ()), *observers)
-    study = build(
-        task_description,
-        task_question,
-        func,
-        x0,
-        max_steps=max_steps,
-        model=model,
-        system_prompt=system_prompt,
-        human_prompt=human_prompt,
-        stop_score=stop_score,
-        observers=watching,
-        **options,
-    )
-    return conclude(study, study.run())
+    given = dict(locals())  # exactly the parameters: build() takes the same ones, but for verbose
+    if given.pop("verbose"):
+        given["observers"] = (Printer(), *observers)
+    running = build(**given)
+    return conclude(running, running.run())
 
 
 def conclude(study: Study, ending: Ending) -> Result:
@@ -196,7 +212,7 @@ def conclude(study: Study, ending: Ending) -> Result:
     return result
 
 
-def build(  # noqa: PLR0913 - the keywords of run(), each with its owner
+def build(  # noqa: PLR0913 - the keywords of run()
     task_description: str,
     task_question: str,
     func: Scorer,
@@ -204,8 +220,8 @@ def build(  # noqa: PLR0913 - the keywords of run(), each with its owner
     *,
     max_steps: int | None = 10,
     model: Any = None,  # noqa: ANN401 - see run()
-    system_prompt: str = constants.SYSTEM_PROMPT,
-    human_prompt: str = constants.HUMAN_OPTIMIZATION_PROMPT,
+    system_prompt: str = SYSTEM_PROMPT,
+    human_prompt: str = HUMAN_OPTIMIZATION_PROMPT,
     stop_score: float | None = None,
     proposer: Proposer | None = None,
     budget: Budget | None = None,
@@ -219,37 +235,13 @@ def build(  # noqa: PLR0913 - the keywords of run(), each with its owner
     resume: bool | str = "auto",
     executor: Executor | None = None,
     seed: int = 0,
-    eval_timeout: float | None = None,
     observers: Sequence[Observer] = (),
+    eval_timeout: float | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Return the study that :func:`run` would run; nothing is spent yet.
+    """Return the study that :func:`run` would run with the same arguments; nothing is spent yet.
 
-    Args:
-        task_description: see :func:`run`; likewise the others not named here.
-        task_question: see :func:`run`.
-        func: see :func:`run`.
-        x0: see :func:`run`.
-        max_steps: see :func:`run`.
-        model: see :func:`run`.
-        system_prompt: see :func:`run`.
-        human_prompt: see :func:`run`.
-        stop_score: see :func:`run`.
-        proposer: instead of the default: the chat model, the numeric engine, or both where there are numbers.
-        budget: caps on evaluations, tokens, dollars, seconds.
-        stop: a further stop rule.
-        parallel: chains of propose-then-score kept in flight.
-        ideas: drafts asked for in one proposal.
-        tune: numbers to tune: ``Box(low, high)`` for all, a mapping by name, None for those marked in the text.
-        tools: functions for the model to call; none are supported yet.
-        store: "auto" (SQLite at $LLM_OPTIMIZE_HOME or ./.llm_optimize), None (memory), a path, or a Store.
-        study: the name in the store; None takes a new one after the running script.
-        resume: "auto" goes on with a study of that name if there is one; True demands one, False refuses one.
-        executor: runs ``func``; anything with the standard library's ``submit``.
-        seed: of everything random.
-        eval_timeout: seconds after which a candidate counts as failed.
-        observers: see :func:`run`.
-        settings: kept in the log with the session.
+    ``settings`` are kept in the log with the session.
 
     Raises:
         BadInput: a setting cannot work.
@@ -263,9 +255,11 @@ def build(  # noqa: PLR0913 - the keywords of run(), each with its owner
     rules += [] if max_steps is None else [MaxSteps(max_steps)]
     if proposer is None:
         proposer = _default_proposer(x0, model, tune, system_prompt, human_prompt)
+    problem = Problem(task_description, task_question, x0)
+    _check_fits(proposer, problem)
     opened = open_store(store)
     return Study(
-        Problem(task_description, task_question, x0),
+        problem,
         proposer,
         func,
         store=opened,
@@ -308,6 +302,16 @@ def _default_proposer(x0: str | None, model: object, tune: object, system_prompt
         return NumericProposer(tune=tune)
     chat = ChatProposer(_connected(model), system_prompt=system_prompt, human_prompt=human_prompt)
     return Hybrid(chat, NumericProposer(tune=tune)) if numbers else chat
+
+
+def _check_fits(proposer: Proposer, problem: Problem) -> None:
+    """Compose the first prompt, so that one that cannot fit is refused before x0 is evaluated."""
+    chat = proposer.chat if isinstance(proposer, Hybrid) else proposer
+    if isinstance(chat, ChatProposer):
+        history = History.empty().after(Opened(problem))
+        if problem.start is not None:
+            history = history.after(Proposed((Candidate(0, problem.start, origin="start"),)))
+        chat.describe(history)
 
 
 def _connected(model: object) -> ChatModel:
