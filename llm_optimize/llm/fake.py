@@ -25,6 +25,7 @@ class ScriptedModel:
     Attributes:
         requests: every request in order of arrival.
         name: for origin strings.
+        free: whether its replies cost nothing; then no price is looked up.
 
     Example:
         >>> from llm_optimize.core.chat import Message, Request
@@ -38,6 +39,7 @@ class ScriptedModel:
         replies: Sequence[str | Reply | Exception] | Callable[[Request], str | Reply | Exception],
         *,
         name: str = "scripted",
+        free: bool = True,
     ) -> None:
         """Say what to answer.
 
@@ -45,8 +47,10 @@ class ScriptedModel:
             replies: texts, replies or errors to raise; or a function of the request that returns one of them.
                 Replies without usage get a plausible one.
             name: for origin strings.
+            free: False prices its replies like those of a real model of this name.
         """
         self.name = name
+        self.free = free
         self.requests: list[Request] = []
         self._function = replies if callable(replies) else None
         self._listed = () if callable(replies) else tuple(replies)

@@ -57,9 +57,14 @@ class Priced:
         """The model's name."""
         return str(getattr(self.inner, "name", ""))
 
+    @property
+    def free(self) -> bool:
+        """Whether the model says of itself that it costs nothing."""
+        return bool(getattr(self.inner, "free", False))
+
     def price_known(self) -> bool:
         """Return whether its calls can be priced."""
-        return self.book.price_known(self.name)
+        return self.free or self.book.price_known(self.name)
 
     def estimate(self, request: Request) -> Usage:
         """Return what ``request`` will cost at most, as far as can be known before it is made."""
@@ -68,6 +73,8 @@ class Priced:
         output = capped if isinstance(capped, int) else self._longest or _FIRST_OUTPUT
         prompt = self.counter.count_messages(request.messages)
         usage = Usage(1, prompt, 0, output, estimated=True)
+        if self.free:
+            return usage
         return replace(usage, dollars=self.book.dollars(str(settings.get("model") or self.name), usage))
 
     def complete(self, request: Request) -> Reply:
@@ -103,7 +110,7 @@ class Priced:
             self.counter.observe(request.messages, usage.tokens_in)
         with self._lock:
             self._longest = max(self._longest, usage.tokens_out)
-        if usage.dollars:
+        if usage.dollars or self.free:
             return reply
         return replace(reply, usage=replace(usage, dollars=self._dollars(request, reply)))
 

@@ -52,29 +52,29 @@ def reply(tokens_in=1000, tokens_cached=0, tokens_out=500, dollars=0.0):
 
 def test_a_reply_carries_its_price(hello):
     """Fresh, cached and answered tokens each have their price per million."""
-    priced = Priced(ScriptedModel([reply(1_000_000, 400_000, 1_000_000)]), PRICES)
+    priced = Priced(ScriptedModel([reply(1_000_000, 400_000, 1_000_000)], free=False), PRICES)
     assert priced.complete(hello).usage.dollars == pytest.approx(0.6 * 1 + 0.4 * 0.5 + 2.0)
 
 
 def test_a_price_of_the_models_own_stays(hello):
     """A model that reports its price is believed."""
-    assert Priced(ScriptedModel([reply(dollars=0.5)]), PRICES).complete(hello).usage.dollars == 0.5
+    assert Priced(ScriptedModel([reply(dollars=0.5)], free=False), PRICES).complete(hello).usage.dollars == 0.5
 
 
 def test_an_unknown_price_is_zero_and_said_once(hello, caplog):
     """Without a price the dollars are 0 and the log says so once."""
-    priced = Priced(ScriptedModel(lambda _r: reply(), name="never-heard-of-it"))
+    priced = Priced(ScriptedModel(lambda _r: reply(), name="never-heard-of-it", free=False))
     with caplog.at_level(logging.WARNING, "llm_optimize"):
         assert [priced.complete(hello).usage.dollars for _ in range(3)] == [0.0, 0.0, 0.0]
     assert [record.message for record in caplog.records if "never-heard-of-it" in record.message].__len__() == 1
     assert not priced.price_known()
-    assert Priced(ScriptedModel([]), PRICES).price_known()
+    assert Priced(ScriptedModel([], free=False), PRICES).price_known()
 
 
 def test_the_name_that_answered_gives_the_price_if_the_asked_one_has_none(hello):
     """An alias is priced as the model that the endpoint names in its reply."""
     answer = Reply("x", model="scripted", usage=Usage(1, 1_000_000, 0, 0))
-    assert Priced(ScriptedModel([answer], name="alias"), PRICES).complete(hello).usage.dollars == 1.0
+    assert Priced(ScriptedModel([answer], name="alias", free=False), PRICES).complete(hello).usage.dollars == 1.0
 
 
 def test_a_call_is_reserved_before_and_settled_after(hello):
@@ -82,7 +82,7 @@ def test_a_call_is_reserved_before_and_settled_after(hello):
     ledger = Ledger()
     scope = Scope("study", "proposal/0", ledger)
     with entered(scope):
-        answered = Priced(ScriptedModel([reply()]), PRICES).complete(hello)
+        answered = Priced(ScriptedModel([reply()], free=False), PRICES).complete(hello)
     (first, estimate), (second, actual) = ledger.log
     assert (first, second) == ("reserve", "settle")
     assert estimate.estimated
@@ -95,7 +95,7 @@ def test_a_call_is_reserved_before_and_settled_after(hello):
 
 def test_a_refused_call_is_not_made(hello):
     """Past the cap the model is not asked and nothing is settled."""
-    model, ledger = ScriptedModel([reply()]), Ledger(tokens=500)
+    model, ledger = ScriptedModel([reply()], free=False), Ledger(tokens=500)
     scope = Scope("study", "proposal/0", ledger)
     with entered(scope), pytest.raises(BudgetExceeded):
         Priced(model, PRICES).complete(hello)
@@ -120,7 +120,7 @@ def test_a_failed_call_gives_back_what_was_set_aside(error, hello):
 
 def test_the_output_is_estimated_by_its_cap_else_by_the_longest_reply(hello):
     """max_tokens bounds the answer; without it the longest answer so far, before it 1000."""
-    priced = Priced(ScriptedModel([reply(tokens_out=700), reply(tokens_out=50)]), PRICES)
+    priced = Priced(ScriptedModel([reply(tokens_out=700), reply(tokens_out=50)], free=False), PRICES)
     assert priced.estimate(hello).tokens_out == 1000
     priced.complete(hello)
     priced.complete(hello)
@@ -132,7 +132,7 @@ def test_the_output_is_estimated_by_its_cap_else_by_the_longest_reply(hello):
 def test_prompts_are_counted_better_after_real_replies():
     """A tokenizer that makes three times the tokens is learned."""
     request = Request((Message("user", "some words of a long prompt " * 20),))
-    priced = Priced(ScriptedModel(lambda _r: reply(tokens_in=3 * guess)), PRICES)
+    priced = Priced(ScriptedModel(lambda _r: reply(tokens_in=3 * guess), free=False), PRICES)
     guess = priced.estimate(request).tokens_in
     priced.complete(request)
     assert priced.estimate(request).tokens_in == pytest.approx(3 * guess, rel=0.02)
@@ -141,7 +141,7 @@ def test_prompts_are_counted_better_after_real_replies():
 def test_many_threads_never_pass_the_cap(hello):
     """With calls in flight in many threads the cap holds, and the account equals what was answered."""
     answered, ledger = [], Ledger(tokens=20_000)
-    priced = Priced(ScriptedModel(lambda _r: reply(10, 0, 900)), PRICES)
+    priced = Priced(ScriptedModel(lambda _r: reply(10, 0, 900), free=False), PRICES)
 
     def work():
         scope = Scope("study", "evaluation/0", ledger)
@@ -173,3 +173,11 @@ class _Constant:
 
     def complete(self, _request):
         return reply()
+
+
+def test_a_script_costs_nothing_and_no_price_is_looked_up(caplog):
+    """A model that says of itself that it is free is not priced, and nobody is told that its price is unknown."""
+    model = Priced(ScriptedModel(["x"]))
+    assert model.complete(Request((Message("user", "hi"),))).usage.dollars == 0.0
+    assert model.price_known()
+    assert not caplog.records
