@@ -16,7 +16,7 @@ from llm_optimize.errors import BadInput
 __all__ = ["Box", "Choice", "Domain", "Integer", "Real", "Tune", "Value", "parse_tune"]
 
 Value = float | int | str
-"""A tunable's value: a float in a :class:`Real`, an int in an :class:`Integer`, an option's text in a :class:`Choice`."""
+"""A float in a :class:`Real`, an int in an :class:`Integer`, an option's text in a :class:`Choice`."""
 
 SIGNIFICANT_DIGITS = 10
 """How exactly a real value is written: enough to settle on an optimum, and short enough to read."""
@@ -56,8 +56,8 @@ class Real:
 
     def clip(self, value: Value) -> float:
         """Return the nearest value inside, rounded as it would be written."""
-        inside = min(max(float(value), self.low), self.high)
-        return float(f"{inside:.{SIGNIFICANT_DIGITS}g}")
+        rounded = float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
+        return min(max(rounded, self.low), self.high) + 0.0  # no minus zero: its sign would be written
 
     def place(self, value: Value) -> float:
         """Return where ``value`` lies between low (0.0) and high (1.0)."""
@@ -226,7 +226,9 @@ def parse_tune(value: object) -> Tune:
     if isinstance(value, Box):
         return Tune(box=value)
     if isinstance(value, Mapping):
-        return Tune(named=tuple((_name(name), _named(f"tune[{name!r}]", _domain, spec)) for name, spec in value.items()))
+        return Tune(
+            named=tuple((_name(name), _named(f"tune[{name!r}]", _domain, spec)) for name, spec in value.items())
+        )
     msg = f"tune is {value!r}: give Box(low, high), a dict of names to ranges, or None"
     raise BadInput(msg)
 

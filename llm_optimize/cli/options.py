@@ -1,0 +1,137 @@
+"""What a run does, out of three sources: a flag given now, one given when the study began, and the task file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize import llm
+from llm_optimize.cli.loading import is_object_name, load_named
+from llm_optimize.core.budget import Budget
+from llm_optimize.core.stopping import MaxSteps, TargetScore
+from llm_optimize.errors import BadInput
+from llm_optimize.llm.endpoint import check_url, split_name
+from llm_optimize.llm.options import DefaultChat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llm_optimize.cli.taskfile import TaskFile
+    from llm_optimize.core.history import History
+
+__all__ = ["Options", "model_with_server", "resolve"]
+
+_BUDGET_FLAGS = {
+    "budget_evals": "evaluations",
+    "budget_tokens": "tokens",
+    "budget_usd": "dollars",
+    "budget_seconds": "seconds",
+}
+_DEFAULT_STEPS = 10  # as in optimize.run
+_RAISE = {
+    "max_steps": "--max-steps",
+    "stop_score": "--stop-score",
+    **{f"budget {cap}": f"--{flag.replace('_', '-')}" for flag, cap in _BUDGET_FLAGS.items()},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings in force; see :func:`llm_optimize.optimize.build`.
+
+    Attributes:
+        model: a name, ``URL#name``, a chat model, or None for the environment's.
+        max_steps: see build(); likewise the others.
+        stop_score: see build().
+        parallel: see build().
+        ideas: see build().
+        seed: see build().
+        tune: see build().
+        budget: see build().
+        eval_timeout: see build().
+    """
+
+    model: Any
+    max_steps: int | None
+    stop_score: float | None
+    parallel: int
+    ideas: int
+    seed: int
+    tune: Any
+    budget: Budget
+    eval_timeout: float | None
+
+    def reason_to_stop(self, history: History) -> str | None:
+        """Return why a study with this past would end at once, or None."""
+        rules = (
+            None if self.stop_score is None else TargetScore(self.stop_score),
+            None if self.max_steps is None else MaxSteps(self.max_steps),
+            self.budget,
+        )
+        return next((reason for rule in rules if rule is not None and (reason := rule(history))), None)
+
+    @staticmethod
+    def flag_to_raise(reason: str) -> str:
+        """Return the flag that lifts the limit which ``reason`` names."""
+        return _RAISE.get(reason.partition(":")[0], "--max-steps")
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the settings as JSON values, for the log."""
+        budget = {cap: value for cap in _BUDGET_FLAGS.values() if (value := getattr(self.budget, cap)) is not None}
+        model = self.model if self.model is None or isinstance(self.model, str) else llm.model_name(self.model)
+        return {
+            "model": model,
+            "max_steps": self.max_steps,
+            "stop_score": self.stop_score,
+            "parallel": self.parallel,
+            "ideas": self.ideas,
+            "seed": self.seed,
+            "budget": budget,
+            "eval_timeout": self.eval_timeout,
+        }
+
+
+def resolve(task: TaskFile, flags: Mapping[str, Any]) -> Options:
+    """Return the settings in force: a flag wins over the file, the file over the defaults.
+
+    Args:
+        task: the task file.
+        flags: values by the flag's name with underscores; ``max_steps`` may be ``"none"``.
+
+    Raises:
+        BadInput: the model and its server do not go together, or a cap buys nothing.
+    """
+    file = task.settings
+    steps = flags.get("max_steps", file.get("MAX_STEPS", _DEFAULT_STEPS))
+    caps = {cap: flags[flag] for flag, cap in _BUDGET_FLAGS.items() if flag in flags}
+    return Options(
+        model=model_with_server(flags.get("model", file.get("MODEL")), flags.get("base_url")),
+        max_steps=None if steps == "none" else steps,
+        stop_score=flags.get("stop_score", file.get("STOP_SCORE")),
+        parallel=flags.get("parallel", file.get("PARALLEL", 1)),
+        ideas=flags.get("ideas", file.get("IDEAS", 1)),
+        seed=flags.get("seed", file.get("SEED", 0)),
+        tune=file.get("TUNE"),
+        budget=Budget(**{**(file.get("BUDGET") or {}), **caps}),
+        eval_timeout=flags.get("eval_timeout", file.get("EVAL_TIMEOUT")),
+    )
+
+
+def model_with_server(model: Any, base_url: str | None) -> Any:  # noqa: ANN401 - see Options.model
+    """Return the model that a name, or an object, and a server come to; None for the environment's.
+
+    Raises:
+        BadInput: they do not go together.
+    """
+    if isinstance(model, str) and "://" not in model and is_object_name(model):
+        model = load_named(model)
+    if base_url is None:
+        return model
+    url = check_url(base_url.partition("#")[0], "--base-url")
+    if model is None:
+        model = base_url.partition("#")[2] or DefaultChat().name
+    if not isinstance(model, str):
+        msg = "--base-url: the model is an object, which knows its own server; leave the flag out"
+        raise BadInput(msg)
+    name, _ = split_name(model)
+    return f"{url}#{name}"

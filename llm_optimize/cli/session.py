@@ -1,0 +1,148 @@
+"""One session of a study from the command line: build it, watch it, report how it ended."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize import optimize
+from llm_optimize.cli.ending import Place, report
+from llm_optimize.cli.jsonlines import JsonLines
+from llm_optimize.cli.lines import Lines, Silence
+from llm_optimize.cli.live import LiveView
+from llm_optimize.cli.terminal import is_terminal
+from llm_optimize.core.loop import Ending
+from llm_optimize.llm import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
+
+    from llm_optimize.cli.lines import Watcher
+    from llm_optimize.cli.options import Options
+    from llm_optimize.cli.taskfile import TaskFile
+    from llm_optimize.core.study import Study
+
+__all__ = ["Job", "carry_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run.
+
+    Attributes:
+        task: the checked task file.
+        options: the settings in force.
+        given: the flags behind them, those of earlier sessions included; kept in the log for ``resume``.
+        store: what ``--store`` says, or None.
+        name: the study's name.
+        resume: as in :func:`llm_optimize.optimize.build`.
+    """
+
+    task: TaskFile
+    options: Options
+    given: Mapping[str, Any]
+    store: str | None
+    name: str
+    resume: bool | str
+
+    def study(self, watcher: Watcher) -> Study:
+        """Return the study; nothing is spent yet."""
+        options = self.options
+        return optimize.build(
+            self.task.task,
+            self.task.question,
+            self.task.score,
+            self.task.x0,
+            max_steps=options.max_steps,
+            model=options.model,
+            stop_score=options.stop_score,
+            budget=options.budget,
+            parallel=options.parallel,
+            ideas=options.ideas,
+            tune=options.tune,
+            store="auto" if self.store is None else Path(self.store),
+            study=self.name,
+            resume=self.resume,
+            seed=options.seed,
+            eval_timeout=options.eval_timeout,
+            observers=(watcher,),
+            settings={
+                "file": self.task.where,
+                "folder": str(Path.cwd()),
+                "flags": dict(self.given),
+                "in_force": options.recorded(),
+            },
+        )
+
+
+def carry_out(job: Job, *, json: bool, quiet: bool) -> int:
+    """Run the job to its end and report; return the exit code."""
+    _show_warnings(quiet=quiet)
+    watcher = _watcher(job, json=json, quiet=quiet)
+    place = Place(job.name, job.store)
+    study = job.study(watcher)
+    with _signals() as caught, watcher.following(study):
+        ending = _ended(study)
+    if ending.interrupted:
+        requests.interrupt()  # workers that sit out a rate limit need not be waited for
+    result = optimize.conclude(study, ending)
+    code = report(result, place, json=json, quiet=quiet)
+    return 128 + caught[0] if caught and result.interrupted else code
+
+
+def _ended(study: Study) -> Ending:
+    try:
+        return study.run()
+    except KeyboardInterrupt:  # it came outside the loop, which handles its own
+        return Ending("interrupted by Ctrl-C", interrupted=True)
+
+
+def _watcher(job: Job, *, json: bool, quiet: bool) -> Watcher:
+    if json:
+        return JsonLines(job.name)
+    if quiet:
+        return Silence()
+    return LiveView(job.options.budget, job.options.max_steps) if is_terminal(sys.stderr) else Lines()
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Make SIGTERM and SIGHUP end the session as Ctrl-C does; yields the list of those that came."""
+    caught: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _ToStderr(logging.Handler):
+    """Prints warnings to whatever ``sys.stderr`` is when they come, so that the live view stays whole."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        print(f"{record.levelname.lower()}: {self.format(record)}", file=sys.stderr)
+
+
+def _show_warnings(*, quiet: bool) -> None:
+    logger = logging.getLogger("llm_optimize")
+    if not any(isinstance(handler, _ToStderr) for handler in logger.handlers):
+        logger.addHandler(_ToStderr(logging.ERROR if quiet else logging.WARNING))
+        logger.propagate = False

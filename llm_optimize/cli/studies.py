@@ -1,0 +1,125 @@
+"""Looking studies up in a store's file without making one."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_optimize.cli.wording import one_line, score_text
+from llm_optimize.core.events import Opened
+from llm_optimize.core.history import History
+from llm_optimize.errors import BadInput
+from llm_optimize.stores.opening import default_path
+from llm_optimize.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from llm_optimize.core.events import Event
+    from llm_optimize.stores.listing import StudyInfo
+
+__all__ = [
+    "fold",
+    "next_name",
+    "open_existing",
+    "opened_with",
+    "origins",
+    "state",
+    "store_flag",
+    "store_path",
+    "study_events",
+    "when",
+]
+
+
+def store_path(given: str | None) -> Path:
+    """Return the store's absolute path: what ``--store`` says, else the default.
+
+    Raises:
+        BadInput: the path is empty.
+    """
+    if given is not None and not given.strip():
+        msg = "--store: the path is empty; give the path of a file, or leave the flag out"
+        raise BadInput(msg)
+    return (Path(given).expanduser() if given is not None else default_path()).absolute()
+
+
+def store_flag(given: str | None) -> str:
+    """Return what to add to a command so that it looks into the same store."""
+    return "" if given is None else f" --store {given}"
+
+
+def open_existing(path: Path) -> SQLiteStore | None:
+    """Return the store, or None where there is no such file: reading makes none."""
+    return SQLiteStore(path) if path.exists() else None
+
+
+def next_name(path: Path, stem: str) -> str:
+    """Return the first of stem-1, stem-2, ... that the store does not hold."""
+    store = open_existing(path)
+    known = set(store.studies()) if store else set()
+    return next(name for i in range(1, len(known) + 2) if (name := f"{stem}-{i}") not in known)
+
+
+def study_events(path: Path, name: str) -> tuple[SQLiteStore, list[Event]]:
+    """Return the store and the study's log.
+
+    Raises:
+        BadInput: there is no such study; names the closest ones.
+    """
+    store = open_existing(path)
+    events = [event for _, event in store.read(name)] if store else []
+    if store is None or not events:
+        known = store.studies() if store else ()
+        raise BadInput(_unknown(path, name, known))
+    return store, events
+
+
+def fold(events: Sequence[Event]) -> History:
+    """Return the history that a log leads to."""
+    history = History.empty()
+    for event in events:
+        history = history.after(event)
+    return history
+
+
+def opened_with(events: Sequence[Event]) -> Mapping[str, Any]:
+    """Return the settings of the latest session."""
+    return next((event.settings for event in reversed(events) if isinstance(event, Opened)), {})
+
+
+def origins(history: History) -> str:
+    """Return who made how many of the candidates, with the best score of each."""
+    counts = Counter(trial.candidate.origin for trial in history.trials)
+    best: dict[str, float] = {}
+    for trial in history.trials:
+        if trial.score is not None:
+            best[trial.candidate.origin] = max(best.get(trial.candidate.origin, trial.score), trial.score)
+    return "; ".join(
+        f"{one_line(origin) or '(none)'} {count}" + (f" (best {score_text(best[origin])})" if origin in best else "")
+        for origin, count in counts.most_common()
+    )
+
+
+def state(info: StudyInfo) -> str:
+    """Return what a study is doing, in a few words."""
+    if info.owner_pid is not None:
+        return f"running (process {info.owner_pid})"
+    return f"stopped: {info.last_reason}" if info.last_reason else "killed; resume goes on"
+
+
+def when(at: float) -> str:
+    """Return a time of the log as local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _unknown(path: Path, name: str, known: Sequence[str]) -> str:
+    if not known:
+        return f"study {name!r} is not in {path}: it holds no study; give --store PATH of the file that does"
+    close = difflib.get_close_matches(name, known, 3, 0.4)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "`llm-optimize list` shows those that are"
+    return f"study {name!r} is not in {path}: {hint}"

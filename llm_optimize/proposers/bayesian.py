@@ -1,0 +1,240 @@
+"""Bayesian optimization over mixed spaces, made for few evaluations: tens, each of which may cost a model call.
+
+Three kinds of step, chosen by the number of points so far:
+
+1. space-filling: the first few points lie far from each other and from what is known;
+2. global: a Gaussian process over everything, and the point of highest expected improvement;
+3. local, every second step once there is data: the same around the best point, in a frame that shrinks with the
+   distance of its neighbours, and fitted to those alone. A process over the whole range cannot tell apart points
+   close to an optimum (their differences drown in the scale of the rest); refitted to the neighbours it converges
+   like a trust-region method (compare Eriksson et al., "TuRBO", 2019, and Powell's BOBYQA, 2009).
+
+Measured in ``tests/benchmarks/bench_numeric.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_optimize.proposers.arrays import Array, descend, numpy, one_thread
+from llm_optimize.proposers.gaussian import (
+    GaussianProcess,
+    Prior,
+    fit,
+    log_expected_improvement,
+    log_improvement_slope,
+    squares,
+)
+from llm_optimize.proposers.space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_optimize.text.domains import Domain, Value
+
+__all__ = ["suggest"]
+
+_MOST_POINTS = 200
+_RANDOM_POINTS = 512
+_NEAR_POINTS = 128
+_FAR_POINTS = 128
+_ASCENTS = 3
+_ROUNDS = 4
+_HILL = 0.02  # two points nearer than that share of the frame would climb to the same place
+_LOCAL_PRIOR = Prior(length=2.0, noise=1e-9)
+_LEAST_RADIUS = 1e-7
+_NOISY = 1e-3  # where noise makes that share of the variance, differences between neighbours mean nothing
+
+Told = tuple["Sequence[Value]", float]
+
+
+def suggest(
+    domains: Sequence[Domain], told: Sequence[Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
+) -> tuple[Value, ...]:
+    """Return the values to try next.
+
+    Args:
+        domains: one per value.
+        told: (values, score) in order of arrival; a higher score is better, and all are finite.
+        pending: values under evaluation; the suggestion keeps away from them.
+        seed: whole numbers >= 0; equal seeds and equal data give equal suggestions.
+    """
+    with one_thread():
+        return _suggest(domains, told, pending, seed)
+
+
+def _suggest(
+    domains: Sequence[Domain], told: Sequence[Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
+) -> tuple[Value, ...]:
+    rng = numpy().random.default_rng(list(seed))
+    space = Space.of(domains)
+    told = _most_telling(told)
+    points, waiting = space.rows([values for values, _ in told]), space.rows(pending)
+    count = len(points) + len(waiting)
+    first = max(4, min(2 * len(domains) + 1, 10))
+    if count < first or not len(points):
+        return space.values(_far_from(space, rng, numpy().vstack([points, waiting])))
+    scores = numpy().array([score for _, score in told], dtype=float)
+    data = _Data(points, scores, waiting)
+    local = count >= 2 * first and count % 2 == 0 and not space.choices.all()
+    search = _searched(space, _global_frame(space, points), data)
+    if local and search.process.noise < _NOISY:
+        search = _searched(space, _local_frame(space, points, scores), data)
+    return space.values(search.best(rng, points[int(scores.argmax())]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Told points with their scores, and points under evaluation."""
+
+    points: Array
+    scores: Array
+    waiting: Array
+
+
+def _searched(space: Space, frame: _Frame, data: _Data) -> _Search:
+    process = fit(frame.inward(data.points[frame.rows]), data.scores[frame.rows], space.choices, frame.prior)
+    known = numpy().vstack([data.points, data.waiting])
+    return _Search(space, frame, process.believing(frame.inward(data.waiting)), known)
+
+
+def _most_telling(told: Sequence[Told]) -> Sequence[Told]:
+    """Keep the best and the latest, in order of arrival: the cost of a process grows with the cube of its points."""
+    if len(told) <= _MOST_POINTS:
+        return told
+    latest = len(told) - _MOST_POINTS // 2
+    best = sorted(range(latest), key=lambda i: -told[i][1])[: _MOST_POINTS // 2]
+    return [told[i] for i in (*sorted(best), *range(latest, len(told)))]
+
+
+def _far_from(space: Space, rng: Array, known: Array) -> Array:
+    """Return, of random points, the one farthest from those known (Mitchell's best candidate)."""
+    drawn = space.random(rng, _FAR_POINTS, 0.0 * space.high, space.high)
+    if not len(known):
+        return drawn[0]
+    return drawn[int(squares(drawn, known, space.choices).sum(2).min(1).argmax())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where a process looks: its own coordinates, its bounds (in codes), its points, and what it believes before."""
+
+    origin: Array
+    scale: Array
+    low: Array
+    high: Array
+    rows: Array
+    prior: Prior
+
+    def inward(self, codes: Array) -> Array:
+        return (codes - self.origin) / self.scale
+
+    def outward(self, inner: Array) -> Array:
+        return self.origin + inner * self.scale
+
+
+def _global_frame(space: Space, points: Array) -> _Frame:
+    zero = 0.0 * space.high
+    return _Frame(zero, zero + 1.0, zero, space.high, numpy().arange(len(points)), Prior())
+
+
+def _local_frame(space: Space, points: Array, scores: Array) -> _Frame:
+    """Look at the nearest points, as many as determine a quadratic and some; the nearest few give the radius."""
+    np = numpy()
+    columns = len(space.domains)
+    best = points[int(scores.argmax())]
+    distance = np.sqrt(squares(points, best[None, :], space.choices)[:, 0, :].sum(1))
+    nearest = np.argsort(distance, kind="stable")[: (columns + 1) * (columns + 2) // 2 + columns + 1]
+    radius = max(float(distance[nearest[min(len(nearest) - 1, columns + 1)]]), _LEAST_RADIUS)
+    steps = np.array([0.0 if levels is None else float(np.diff(levels).max()) for levels in space.levels])
+    scale = np.where(space.choices, 1.0, 2.0 * np.maximum(radius, steps))
+    low = np.where(space.choices, 0.0, np.maximum(best - scale, 0.0))
+    high = np.where(space.choices, space.high, np.minimum(best + scale, 1.0))
+    return _Frame(np.where(space.choices, 0.0, best), scale, low, high, nearest, _LOCAL_PRIOR)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The search for the point of highest expected improvement inside a frame."""
+
+    space: Space
+    frame: _Frame
+    process: GaussianProcess
+    known: Array
+
+    def best(self, rng: Array, around: Array) -> Array:
+        """Return the best of many points, the leaders of them improved."""
+        rows = self._candidates(rng, around)
+        values = self.promise(rows)
+        improved = [self._improved(rows[i], float(values[i])) for i in self._leaders(rows, values)]
+        return max(improved, key=lambda one: one[1])[0]
+
+    def _leaders(self, rows: Array, values: Array) -> list[int]:
+        """Return a few of the most promising rows that do not lie on the same hill."""
+        leaders: list[int] = []
+        extent = self.frame.high - self.frame.low + (self.frame.high == self.frame.low)
+        for i in values.argsort(kind="stable")[::-1][: _RANDOM_POINTS // 8]:
+            if all(abs((rows[i] - rows[j]) / extent).max() > _HILL for j in leaders):
+                leaders.append(int(i))
+            if len(leaders) == _ASCENTS:
+                break
+        return leaders
+
+    def promise(self, rows: Array) -> Array:
+        """Return the log expected improvement of each row; minus infinity for one that is known."""
+        np = numpy()
+        mean, deviation = self.process.predict(self.frame.inward(rows))
+        again = (rows[:, None, :] == self.known[None, :, :]).all(2).any(1)
+        return np.where(again, -math.inf, log_expected_improvement(mean, deviation, self.incumbent))
+
+    @property
+    def incumbent(self) -> float:
+        """The best standardized score."""
+        return float(self.process.scores.max())
+
+    def _candidates(self, rng: Array, around: Array) -> Array:
+        np = numpy()
+        low, high = self.frame.low, self.frame.high
+        spread = 10.0 ** rng.uniform(-4, -1, (_NEAR_POINTS, 1))
+        near = np.clip(around + (high - low) * spread * rng.standard_normal((_NEAR_POINTS, len(low))), low, high)
+        near[:, self.space.choices] = around[self.space.choices]
+        return np.vstack([self.space.random(rng, _RANDOM_POINTS, low, high), self.space.snapped(near)])
+
+    def _improved(self, row: Array, value: float) -> tuple[Array, float]:
+        """Take turns between the continuous columns, by gradient, and the others, by single moves."""
+        for _ in range(_ROUNDS):
+            before = value
+            row, value = self._ascended(row, value)
+            row, moved = self._moved(row, value)
+            if moved == value or value <= before:
+                return row, moved
+            value = moved
+        return row, value
+
+    def _moved(self, row: Array, value: float) -> tuple[Array, float]:
+        others = self.space.neighbours(row)
+        if not len(others):
+            return row, value
+        values = self.promise(others)
+        best = int(values.argmax())
+        return (others[best], float(values[best])) if values[best] > value else (row, value)
+
+    def _ascended(self, row: Array, value: float) -> tuple[Array, float]:
+        np = numpy()
+        free = np.flatnonzero(self.space.continuous)
+        if not len(free):
+            return row, value
+        inner = self.frame.inward(row)
+
+        def loss(part: Array) -> tuple[float, Array]:
+            inner[free] = part
+            promise, slope = log_improvement_slope(self.process, inner, self.incumbent)
+            return -promise, -slope[free]
+
+        bounds = np.column_stack([self.frame.inward(self.frame.low), self.frame.inward(self.frame.high)])[free]
+        inner[free], lost = descend(loss, inner[free].copy(), bounds)
+        reached = row.copy()
+        reached[free] = np.clip(self.frame.outward(inner), self.frame.low, self.frame.high)[free]
+        return (reached, -lost) if -lost > value else (row, value)

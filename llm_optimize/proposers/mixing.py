@@ -1,0 +1,139 @@
+"""The model writes structure, the numeric engine tunes its numbers; the split of LLM-SR (Shojaee et al., 2024).
+
+A model is good at the shape of a program and poor at its constants; an engine is the reverse, and costs no tokens.
+Judging a new structure by the constants that the model happened to write would throw good ones away, so each gets a
+few numeric evaluations before it is compared, and the best one gets more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llm_optimize.proposers.numeric import NumericProposer
+from llm_optimize.proposers.structures import Group, is_numeric
+
+if TYPE_CHECKING:
+    from llm_optimize.core.history import History
+    from llm_optimize.core.protocols import Proposer
+    from llm_optimize.core.types import Proposal
+
+__all__ = ["Contribution", "Hybrid", "Quota", "who_did_what"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many numeric evaluations a structure gets, by its number of tunable values.
+
+    Attributes:
+        base: for any structure that the model (or the user) wrote, once.
+        per_hole: as many more for each tunable value.
+        polish: for the best structure, in all, for each tunable value; it gets them in portions, so that the model is
+            asked in between. Beyond them it gets one per tunable value between two proposals of the model.
+    """
+
+    base: int = 2
+    per_hole: int = 2
+    polish: int = 8
+
+    def share(self, holes: int) -> int:
+        """Return what a new structure gets."""
+        return self.base + self.per_hole * holes
+
+
+@dataclass(frozen=True, slots=True)
+class Hybrid:
+    """Asks the model for structure and the engine for numbers, as the history demands; keeps nothing itself.
+
+    In this order: (1) the latest structures that the model or the user wrote and that have a score get their share
+    of numeric evaluations, however low that score; (2) the best structure gets a further portion since the model's
+    last proposal; (3) the model is asked. Candidates under evaluation count.
+
+    Attributes:
+        chat: proposes structure; None leaves everything to the engine.
+        numeric: tunes numbers.
+        quota: how many numeric evaluations a structure gets.
+
+    Example:
+        >>> proposer = Hybrid(None, NumericProposer())
+    """
+
+    chat: Proposer | None
+    numeric: NumericProposer = field(default_factory=NumericProposer)
+    quota: Quota = field(default_factory=Quota)
+
+    def propose(self, history: History, n: int) -> Proposal:
+        """Return up to ``n`` drafts, all from the engine or all from the model; their origin says from which.
+
+        Raises:
+            ModelError: the model could not answer.
+            BudgetExceeded: the next model call would pass a cap.
+        """
+        if self.chat is None:
+            return self.numeric.propose(history, n)
+        for group, allowance in self._due(history):
+            proposal = self.numeric.refine(history, group, min(n, allowance))
+            if proposal.drafts:
+                return proposal
+        return self.chat.propose(history, n)
+
+    def _due(self, history: History) -> list[tuple[Group, int]]:
+        """Return the structures that numeric evaluations are due to, and how many, the first to be served first."""
+        structures = self.numeric.structures
+        new = structures.latest_ideas(history, self.quota.share)
+        due = [(group, self.quota.share(len(group.holes)) - group.tuned_count) for group in new]
+        best = structures.best(history)
+        if best is not None:
+            due.append((best, self._portion(history, best)))
+        return [(group, allowance) for group, allowance in due if allowance > 0]
+
+    def _portion(self, history: History, best: Group) -> int:
+        if best.base.score is None:
+            return 0  # nothing has a score: mending it is the model's work
+        holes = len(best.holes)
+        since = sum(candidate_id > _last_idea(history) for candidate_id in best.tuned)
+        left = self.quota.polish * holes - best.tuned_count
+        return min(self.quota.share(holes) - since, max(left, holes - since))
+
+
+def _last_idea(history: History) -> int:
+    """Return the highest id of a candidate that no numeric engine made; the model's last proposal, told or pending."""
+    waiting = [candidate.id for candidate in history.pending if not is_numeric(candidate)]
+    trials = history.trials
+    told = next((trials[i].id for i in reversed(range(len(trials))) if not is_numeric(trials[i].candidate)), -1)
+    return max([told, *waiting])
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one origin brought to a study.
+
+    Attributes:
+        evaluations: its candidates that were evaluated, failures included.
+        failures: how many of them failed.
+        improvements: how often one of them was better than everything before.
+        best: its best score, None without one.
+    """
+
+    evaluations: int = 0
+    failures: int = 0
+    improvements: int = 0
+    best: float | None = None
+
+
+def who_did_what(history: History) -> dict[str, Contribution]:
+    """Return what each origin (``start``, ``chat:gpt-5``, ``numeric:gp``) brought, in order of appearance."""
+    brought: dict[str, Contribution] = {}
+    record: float | None = None
+    for trial in history.trials:
+        before = brought.get(trial.candidate.origin, Contribution())
+        score = trial.score
+        better = score is not None and (record is None or score > record)
+        record = score if better else record
+        brought[trial.candidate.origin] = Contribution(
+            before.evaluations + 1,
+            before.failures + (score is None),
+            before.improvements + better,
+            score if before.best is None or (score is not None and score > before.best) else before.best,
+        )
+    return brought

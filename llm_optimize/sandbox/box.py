@@ -1,0 +1,225 @@
+"""The sandbox as its users see it: run a program, call a function of it, get a value that says how it went."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from llm_optimize.errors import BadInput, SandboxError
+from llm_optimize.sandbox.base import Call, Limits, Program, named
+from llm_optimize.sandbox.fresh_interpreter import SubprocessBackend
+from llm_optimize.sandbox.in_process import InProcessBackend
+
+if sys.platform == "linux":
+    from llm_optimize.sandbox.zygote import ZygoteBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llm_optimize.sandbox.base import Backend, Finished, Layers
+
+__all__ = ["BACKENDS", "NETWORKS", "Sandbox", "available_backends", "describe"]
+
+BACKENDS = ("auto", "zygote", "subprocess", "in_process")
+"""Names of the back ends; ``auto`` is the strongest that the machine has, never ``in_process``."""
+NETWORKS = ("none", "host")
+"""What a program may reach: nothing, or all that the host can."""
+
+
+class Sandbox:
+    r"""A place to run programs that nobody vouches for.
+
+    Started by the first run, thread-safe (each concurrent run has a lane of its own), picklable (the copy starts its
+    own processes). Nothing passes from one program to the next.
+
+    Example:
+        >>> with Sandbox(preload=["math"]) as box:
+        ...     box.run("y = math.sqrt(x)", inputs={"x": 9.0}, outputs=["y"]).reason
+        ...     box.run("import math\ny = math.sqrt(x)", inputs={"x": 9.0}, outputs=["y"]).values
+        'raised'
+        {'y': 3.0}
+    """
+
+    def __init__(
+        self,
+        preload: Sequence[str] = (),
+        limits: Limits | None = None,
+        network: str = "none",
+        backend: str = "auto",
+    ) -> None:
+        """Describe the sandbox; nothing is started yet.
+
+        Args:
+            preload: modules that programs are likely to import; imported once instead of in every program. They do
+                not become names in a program.
+            limits: what each program may use, if its run does not say otherwise.
+            network: ``none`` or ``host``.
+            backend: one of :data:`BACKENDS`. One that protects less than asked for says so, once, through the logger
+                ``llm_optimize``, and in ``Finished.layers``.
+
+        Raises:
+            BadInput: a setting is not one of those.
+        """
+        if isinstance(preload, str) or not all(
+            isinstance(name, str) and all(part.isidentifier() for part in name.split(".")) for name in preload
+        ):
+            msg = f"preload is {preload!r}: give a list of module names, such as ['numpy', 'sklearn.svm']"
+            raise BadInput(msg)
+        for field, value, known in (("network", network, NETWORKS), ("backend", backend, BACKENDS)):
+            if value not in known:
+                msg = f"{field} is {value!r}: give one of {', '.join(known)}"
+                raise BadInput(msg)
+        if limits is not None and not isinstance(limits, Limits):
+            msg = f"limits is {limits!r}: give a Limits(...)"
+            raise BadInput(msg)
+        why = available_backends().get(backend, "")
+        if why:
+            msg = f"backend is {backend!r}, which is not available here ({why}): give 'auto'"
+            raise BadInput(msg)
+        self._settings = (tuple(preload), limits or Limits(), network, backend)
+        self._lock = threading.Lock()
+        self._backend: Backend | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a run that does not say otherwise."""
+        return self._settings[1]
+
+    def run(
+        self,
+        script: str,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Sequence[str] = (),
+        limits: Limits | None = None,
+    ) -> Finished:
+        """Run a script with variables set, and read variables that it leaves.
+
+        Args:
+            script: Python source; sees its imports, the inputs and its own functions in one namespace.
+            inputs: variables by name: numbers, text, bytes, lists, dicts, numpy arrays, tables.
+            outputs: names that it must leave set with such values.
+            limits: instead of the sandbox's.
+
+        Returns:
+            How it ended; ``values`` holds the outputs when ``ok``.
+
+        Raises:
+            BadInput: ``script`` is no text, a name is no identifier, or an input is not data.
+            SandboxError: the sandbox itself failed, which says nothing about the program.
+        """
+        given = dict(inputs or {})
+        named(list(given), "inputs")
+        program = Program(_text(script), given, named(outputs, "outputs"), None, limits or self.limits)
+        return self._started().run(program)
+
+    def call(  # noqa: PLR0913 - mirrors a call: what, with what, how often
+        self,
+        source: str,
+        name: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        repeat: int = 1,
+        *,
+        limits: Limits | None = None,
+    ) -> Finished:
+        """Run source that defines a function, then call the function.
+
+        Args:
+            source: Python source.
+            name: the function's name.
+            args: positional arguments, data only.
+            kwargs: keyword arguments, data only.
+            repeat: how often to call it, each time with the same argument objects.
+            limits: instead of the sandbox's.
+
+        Returns:
+            How it ended. When ``ok``, ``values["result"]`` is what the last call returned and ``values["seconds"]``
+            lists the seconds of each call, measured inside: a program that cheats can forge them, and
+            ``Finished.seconds`` (measured here, start and end of the process included) bounds what they can be.
+
+        Raises:
+            BadInput: as for :meth:`run`, or ``repeat`` is below 1.
+            SandboxError: the sandbox itself failed.
+        """
+        if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
+            msg = f"repeat is {repeat!r}: give a whole number of at least 1"
+            raise BadInput(msg)
+        (function,) = named([name], "name")
+        call = Call(function, tuple(args), dict(kwargs or {}), repeat)
+        return self._started().run(Program(_text(source), {}, (), call, limits or self.limits))
+
+    def layers(self) -> Layers:
+        """Return which protections are in force, starting the sandbox to find out.
+
+        Raises:
+            SandboxError: it cannot be started.
+        """
+        return self._started().layers()
+
+    def close(self) -> None:
+        """End every process; a later run starts the sandbox again."""
+        with self._lock:
+            if self._backend is not None:
+                self._backend.close()
+            self._backend = None
+
+    def __enter__(self) -> Self:
+        """Return itself; nothing is started."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Travel as settings only; processes stay behind."""
+        return self._settings
+
+    def __setstate__(self, settings: tuple[Any, ...]) -> None:
+        """Arrive unstarted."""
+        self.__init__(*settings)  # type: ignore[misc]  # the settings are the arguments of __init__
+
+    def _started(self) -> Backend:
+        with self._lock:
+            if self._backend is None:
+                self._backend = _make(*self._settings)
+            return self._backend
+
+
+def available_backends() -> dict[str, str]:
+    """Return each back end's name with an empty text, or with the reason why this machine does not have it."""
+    zygote = "" if sys.platform == "linux" else "it speaks to the Linux kernel"
+    return {"zygote": zygote, "subprocess": "", "in_process": ""}
+
+
+def describe(network: str = "none", backend: str = "auto") -> Layers:
+    """Start a sandbox, look which protections are in force on this machine, and close it again.
+
+    Raises:
+        BadInput: as for :class:`Sandbox`.
+        SandboxError: it cannot be started.
+    """
+    with Sandbox(network=network, backend=backend) as box:
+        return box.layers()
+
+
+def _text(source: object) -> str:
+    if not isinstance(source, str):
+        msg = f"the program is a {type(source).__name__}: give its source as text"
+        raise BadInput(msg)
+    return source
+
+
+def _make(preload: tuple[str, ...], _limits: Limits, network: str, backend: str) -> Backend:
+    if backend == "in_process":
+        return InProcessBackend()
+    if backend == "subprocess" or sys.platform != "linux":
+        return SubprocessBackend()
+    chosen = ZygoteBackend(preload, network)
+    if backend == "auto":
+        try:
+            chosen.layers()
+        except SandboxError:
+            return SubprocessBackend()  # announces itself
+    return chosen

@@ -1,0 +1,126 @@
+"""Reads what a running program writes, within caps and a deadline, without ever waiting for it to be polite."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize.errors import SandboxError
+
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["Pipe", "collect"]
+
+_CHUNK = 1 << 18
+_GRACE_S = 20.0
+_END = b'{"end": true}'
+
+
+@dataclass
+class Pipe:
+    """The reading end of a pipe.
+
+    Attributes:
+        descriptor: the end to read from; ``collect`` makes it non-blocking.
+        keep: bytes that are kept; the rest is read and dropped.
+        stop_at: bytes at which the program is ended.
+        reason: the reason for ending it then.
+    """
+
+    descriptor: int
+    keep: int
+    stop_at: int
+    reason: str
+    seen: int = 0
+    data: bytearray = field(default_factory=bytearray)
+    open: bool = True
+
+    def read(self) -> bool:
+        """Read once; return whether there may be more at once."""
+        try:
+            part = os.read(self.descriptor, _CHUNK)
+        except BlockingIOError:
+            return False
+        self.seen += len(part)
+        self.data += part[: max(0, self.keep - len(self.data))]
+        self.open = bool(part)
+        return self.open
+
+
+def collect(channel: socket.socket, pipes: list[Pipe], seconds: float) -> tuple[dict[str, Any], str]:
+    """Read the pipes until the lane reports that every process of the program is gone.
+
+    Args:
+        channel: the lane's socket; an order to end the program is sent on it when a cap or the deadline is passed.
+        pipes: filled with what was written.
+        seconds: the wall limit.
+
+    Returns:
+        The lane's report, and the reason for which the host ended the program (empty if it did not).
+
+    Raises:
+        SandboxError: the lane died, or did not end the program when told to.
+    """
+    for pipe in pipes:
+        os.set_blocking(pipe.descriptor, False)
+    poller = select.poll()
+    poller.register(channel, select.POLLIN)
+    by_descriptor = {pipe.descriptor: pipe for pipe in pipes}
+    for descriptor in by_descriptor:
+        poller.register(descriptor, select.POLLIN)
+    deadline, cause = time.monotonic() + seconds, ""
+    while True:
+        ready = {number for number, _ in poller.poll(max(0.0, deadline - time.monotonic()) * 1000 + 1)}
+        if channel.fileno() in ready:
+            report = _report(channel)
+            _drain(pipes)
+            return report, cause
+        for descriptor in ready:
+            by_descriptor[descriptor].read()
+            if not by_descriptor[descriptor].open:
+                poller.unregister(descriptor)
+        found = _passed(pipes, deadline)
+        if found and cause:
+            if time.monotonic() >= deadline:
+                msg = f"the lane did not end its program within {_GRACE_S:g} s"
+                raise SandboxError(msg)
+        elif found:
+            cause, deadline = found, time.monotonic() + _GRACE_S
+            _send_end(channel)
+
+
+def _passed(pipes: list[Pipe], deadline: float) -> str:
+    for pipe in pipes:
+        if pipe.seen > pipe.stop_at:
+            return pipe.reason
+    return "timeout" if time.monotonic() >= deadline else ""
+
+
+def _send_end(channel: socket.socket) -> None:
+    with suppress(OSError):  # its end shows as an end of file on the next look
+        channel.send(_END)
+
+
+def _report(channel: socket.socket) -> dict[str, Any]:
+    try:
+        message = channel.recv(1 << 16)
+    except OSError:
+        message = b""
+    if not message:
+        msg = "the sandbox's own process died while a program ran in it; nothing was run again"
+        raise SandboxError(msg)
+    report: dict[str, Any] = json.loads(message)
+    return report
+
+
+def _drain(pipes: list[Pipe]) -> None:
+    # all writers are gone, so what is there is all there is; an end of file may never come if the host itself forked
+    for pipe in pipes:
+        while pipe.open and pipe.read():
+            pass

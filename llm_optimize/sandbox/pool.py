@@ -1,0 +1,77 @@
+"""Idle lanes, handed to one user at a time and taken back when they are still good."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from llm_optimize.sandbox.warm import Lane
+
+__all__ = ["LanePool"]
+
+_KEPT = 16
+
+
+class LanePool:
+    """Lanes by the last used first; thread-safe. After a fork of the host it is empty: the lanes are the other's."""
+
+    def __init__(self, open_lane: Callable[[], Lane]) -> None:
+        """Use ``open_lane`` (called under the pool's lock) when no idle lane is left."""
+        self._open = open_lane
+        self._idle: list[Lane] = []
+        self.lock = threading.Lock()
+        self._reset()
+        weakref.finalize(self, _close_all, self._idle)
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[Lane]:
+        """Hand out a lane; one that an error came out of is never used again."""
+        if self._owner != os.getpid():
+            self._reset()
+        with self.lock:
+            lane, generation = self._idle_lane() or self._open(), self._generation
+        keep = False
+        try:
+            yield lane
+            with self.lock:
+                keep = generation == self._generation and lane.usable and len(self._idle) < _KEPT
+                if keep:
+                    self._idle.append(lane)
+        finally:
+            if not keep:
+                lane.close()
+
+    def clear(self) -> None:
+        """Close all idle lanes, and those in use when they come back; the caller holds :attr:`lock`."""
+        self._generation += 1
+        _close_all(self._idle)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process made it, and not one that this process was forked from."""
+        return self._owner == os.getpid()
+
+    def _reset(self) -> None:
+        self._owner = os.getpid()
+        self.lock = threading.Lock()
+        self._generation = 0
+        _close_all(self._idle)  # our copies of the sockets; the lanes do not notice
+
+    def _idle_lane(self) -> Lane | None:
+        while self._idle:
+            lane = self._idle.pop()
+            if lane.usable:
+                return lane
+            lane.close()
+        return None
+
+
+def _close_all(lanes: list[Lane]) -> None:
+    while lanes:
+        lanes.pop().close()

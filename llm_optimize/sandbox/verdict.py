@@ -1,0 +1,139 @@
+"""From what was seen of a program to the value that says how it ended: one place for every back end."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize.errors import BadInput
+from llm_optimize.sandbox import codec
+from llm_optimize.sandbox.base import Finished
+
+if TYPE_CHECKING:
+    from llm_optimize.sandbox.base import Limits, Program, Reason
+
+__all__ = ["MAX_RESULT_BYTES", "Observed", "encode_inputs", "encode_task", "verdict"]
+
+_SIGKILL = 9  # not defined on Windows
+MAX_RESULT_BYTES = codec.MAX_BYTES
+"""Size of what a program may send back."""
+
+_CLAIMS: tuple[Reason, ...] = ("raised", "memory", "processes", "missing_output", "bad_value")
+_ENDED = {
+    "timeout": "stopped after {limits.wall_s:g} s of wall time",
+    "cpu": "stopped after {limits.cpu_s:g} s of processor time",
+    "memory": "stopped: its processes together took more than {limits.memory_mb} MiB",
+    "processes": "stopped: more than {limits.processes} processes and threads",
+    "output": "stopped: it printed far more than {limits.output_kb} KiB",
+    "bad_value": "stopped: it sent back more than may cross the border",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a back end saw of a program.
+
+    Attributes:
+        status: exit status, negative for a signal (as in ``subprocess``).
+        cause: the reason for which host or lane ended it, else empty.
+        result: the bytes that it sent back.
+        stdout: what it printed, cut; ``stderr`` likewise.
+        seconds: wall time; ``cpu_seconds`` and ``peak_mb`` as in :class:`Finished`.
+    """
+
+    status: int
+    cause: str
+    result: bytes
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def encode_task(program: Program) -> list[bytes | memoryview]:
+    """Return the program without its inputs, encoded.
+
+    Raises:
+        BadInput: an argument of the call is not data.
+    """
+    call = program.call
+    how = call and {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
+    source = program.source.encode("utf-8", "surrogatepass")  # a lone surrogate is the program's fault: told there
+    return _encode({"source": source, "outputs": list(program.outputs), "call": how}, "the call's arguments")
+
+
+def encode_inputs(program: Program) -> list[bytes | memoryview]:
+    """Return the program's inputs, encoded.
+
+    Raises:
+        BadInput: one of them is not data; the message names it.
+    """
+    return _encode(dict(program.inputs), "inputs")
+
+
+def _encode(value: dict[str, Any], field: str) -> list[bytes | memoryview]:
+    try:
+        return codec.encode(value)
+    except codec.NotData as error:
+        msg = f"{field}: {error}; pass numbers, text, lists, dicts, numpy arrays or tables"
+        raise BadInput(msg) from None
+
+
+def verdict(program: Program, seen: Observed, layers: tuple[str, ...]) -> Finished:
+    """Return how the program ended; believes the program about its failures and its values, about nothing else."""
+    reason, message, values = _judge(program, seen)
+    return Finished(
+        ok=reason == "finished",
+        reason=reason,
+        values=values,
+        stdout=_text(seen.stdout),
+        stderr=_text(seen.stderr),
+        seconds=seen.seconds,
+        cpu_seconds=seen.cpu_seconds,
+        peak_mb=seen.peak_mb,
+        message=message,
+        layers=layers,
+    )
+
+
+def _judge(program: Program, seen: Observed) -> tuple[Reason, str, dict[str, Any]]:
+    for cause, words in _ENDED.items():
+        if seen.cause == cause:
+            return cause, words.format(limits=program.limits), {}  # type: ignore[return-value]  # each is a Reason
+    if seen.status < 0:
+        return _by_signal(-seen.status, seen, program.limits)
+    if seen.status or not seen.result:
+        return "killed", f"ended without a result, exit status {seen.status}", {}
+    return _claimed(program, seen.result)
+
+
+def _by_signal(number: int, seen: Observed, limits: Limits) -> tuple[Reason, str, dict[str, Any]]:
+    if number == getattr(signal, "SIGXCPU", None) or (number == _SIGKILL and seen.cpu_seconds >= limits.cpu_s):
+        return "cpu", _ENDED["cpu"].format(limits=limits), {}
+    known = number in set(signal.Signals)
+    return "killed", f"ended by signal {number}" + (f" ({signal.Signals(number).name})" if known else ""), {}
+
+
+def _claimed(program: Program, result: bytes) -> tuple[Reason, str, dict[str, Any]]:
+    """What the program says of itself, if it is well-formed: a failure, or exactly the wanted values."""
+    try:
+        frame = codec.decode(result)
+    except codec.NotData as error:
+        return "bad_value", f"what it sent back is no result: {error}", {}
+    if not isinstance(frame, dict) or set(frame) != {"reason", "message", "values"}:
+        return "bad_value", "what it sent back is no result: wrong fields", {}
+    reason, message, values = frame["reason"], frame["message"], frame["values"]
+    if not isinstance(message, str) or not isinstance(values, dict):
+        return "bad_value", "what it sent back is no result: wrong types", {}
+    if reason in _CLAIMS:
+        return reason, message, {}
+    wanted = {"result", "seconds"} if program.call else set(program.outputs)
+    if reason != "finished" or set(values) != wanted:
+        return "bad_value", "what it sent back is no result: other values than the wanted ones", {}
+    return "finished", "", values
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

@@ -1,0 +1,7 @@
+# tries: sleeps past the wall limit without using the processor
+# expect: timeout
+# limits: wall_s=1
+
+import time
+
+time.sleep(3600)

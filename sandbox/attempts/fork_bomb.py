@@ -1,0 +1,11 @@
+# tries: forks for ever
+# expect: processes|raised|timeout|memory
+# limits: wall_s=3,processes=16
+
+import os
+
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass

@@ -1,0 +1,7 @@
+# tries: forks in a shell function, by exec
+# expect: processes|raised|timeout|killed|missing_output
+# limits: wall_s=3,processes=16
+
+import subprocess
+
+subprocess.run(["/bin/sh", "-c", "f() { f | f & }; f; sleep 30"], check=True)

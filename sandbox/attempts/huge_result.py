@@ -1,0 +1,4 @@
+# tries: hands back more than may cross
+# expect: bad_value|memory
+
+breached = [bytes(1 << 20)] * 1000

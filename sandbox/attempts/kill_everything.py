@@ -1,0 +1,11 @@
+# tries: kills every process that it may
+# expect: finished|raised|killed
+
+import os
+import signal
+
+try:
+    os.kill(-1, signal.SIGKILL)
+except ProcessLookupError:
+    pass
+breached = False

@@ -1,0 +1,5 @@
+# tries: asks for 100 GB at once
+# expect: memory
+# limits: memory_mb=128
+
+taken = bytearray(100 * 2**30)

@@ -1,0 +1,7 @@
+# tries: takes memory bit by bit
+# expect: memory
+# limits: memory_mb=128
+
+taken = []
+while True:
+    taken.append(bytearray(1_000_000))

@@ -1,0 +1,14 @@
+# tries: spreads memory over processes, each below the limit
+# expect: memory
+# limits: memory_mb=128,wall_s=20
+
+import os
+import time
+
+for _ in range(8):
+    if os.fork() == 0:
+        taken = bytearray(60 * 2**20)
+        for at in range(0, len(taken), 4096):
+            taken[at] = 1
+        time.sleep(60)
+time.sleep(60)

@@ -1,0 +1,5 @@
+# tries: reads the password file
+# expect: raised
+
+open("/etc/shadow").read()
+breached = True

@@ -1,0 +1,8 @@
+# tries: calls itself without end
+# expect: raised
+
+def deeper():
+    return deeper()
+
+
+deeper()

@@ -1,0 +1,4 @@
+# tries: is no Python
+# expect: raised
+
+def (:

@@ -1,0 +1,100 @@
+"""The command as a user starts it: a process of its own, in an empty folder, without keys, with a scripted server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llm_optimize.testing.server import ScriptedServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TASK = """
+TASK = "Make the text long."
+QUESTION = "What is longer?"
+x0 = "start"
+MAX_STEPS = 3
+
+def score(text):
+    return len(text), f"it has {len(text)} characters"
+"""
+
+
+class Cli:
+    """Starts ``python -m llm_optimize`` in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "LLM_OPTIMIZE_"))}
+        self.env = kept | {"LLM_OPTIMIZE_NO_REQUESTS": "1", "PYTHONUNBUFFERED": "1"}
+        self.command = [sys.executable, "-m", "llm_optimize"]
+
+    def __call__(self, *words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run to the end."""
+        command = [*self.command, *map(str, words)]
+        environment = self.env | (env or {})
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def start(self, *words: object, **options: object) -> subprocess.Popen[str]:
+        """Start and return the process."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        return subprocess.Popen([*self.command, *map(str, words)], cwd=self.folder, env=self.env, **pipes)
+
+    def write(self, source: str = _TASK, name: str = "task.py") -> Path:
+        """Write a file and return its path."""
+        path = self.folder / name
+        path.write_text(source, encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def cli(tmp_path):
+    """The command in an empty folder."""
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def server():
+    """A model that writes a longer text each time, and explains it."""
+
+    def answer(body, _):
+        return f"Longer is better.\n```\n{'long' * (1 + len(body['messages']) // 2)}\n```"
+
+    with ScriptedServer(answer) as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Two named pipes: a scorer says that it has begun, the test says when it may go on."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    os.mkfifo(begun)
+    os.mkfifo(go)
+    return begun, go
+
+
+@pytest.fixture
+def gated_task(cli, gate):
+    """A task whose candidates other than x0 wait at the gate in the scorer."""
+    begun, go = gate
+    return cli.write(f"""
+TASK = "Make the text long."
+QUESTION = "What is longer?"
+x0 = "start"
+MAX_STEPS = 3
+
+def score(text):
+    if text != x0:
+        with open({str(begun)!r}, "w") as pipe:
+            pipe.write("x")
+        with open({str(go)!r}) as pipe:
+            pipe.read()
+    return len(text)
+""")

@@ -1,0 +1,233 @@
+"""Every example is executed as a user would, in a process and folder of its own, and does what its docstring promises.
+
+Those that need a chat model talk to a scripted one over HTTP, found through the environment.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from llm_optimize import Failure, History, SQLiteStore
+from llm_optimize.testing.server import ScriptedServer
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+GOLDEN = (0.9610678531701891, 0.9555061179087876, 0.9443826473859844, 0.7063403781979978)
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments; a failure shows what the process said."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def run_script(name: str, **environment: str) -> History:
+    """Run ``python examples/NAME.py`` and return the history of its study."""
+    run(str(EXAMPLES / f"{name}.py"), **environment)
+    return history_of(f"{name}-1")
+
+
+def run_task(name: str, *flags: str, **environment: str) -> History:
+    """Run ``llm-optimize run examples/NAME.py`` and return the history of its study."""
+    run("-m", "llm_optimize", "run", str(EXAMPLES / f"{name}.py"), "--study", "one", *flags, **environment)
+    return history_of("one")
+
+
+def history_of(study: str) -> History:
+    """Fold a study of the default store."""
+    store = SQLiteStore(Path(os.environ["LLM_OPTIMIZE_HOME"]) / "studies.db")
+    history = History.empty()
+    for _, event in store.read(study):
+        history = history.after(event)
+    store.close()
+    return history
+
+
+def scores(history: History) -> list[float | None]:
+    """Scores in the order of proposal, None for a failure."""
+    return [trial.score for trial in sorted(history.trials, key=lambda trial: trial.id)]
+
+
+@contextmanager
+def writer(*candidates: str, judge=None):
+    """Serve these candidates in turn; ``judge`` answers requests of a single message, the marker's."""
+    waiting = iter(candidates)
+
+    def answer(body, _index):
+        if judge is not None and len(body["messages"]) == 1:
+            return judge(body["messages"][0]["content"])
+        return f"The next one.\n\n```\n{next(waiting)}\n```"
+
+    with ScriptedServer(answer) as server:
+        server.environment = {
+            "OPENAI_BASE_URL": server.url,
+            "OPENAI_API_KEY": "test",
+            "LLM_OPTIMIZE_MODEL": "scripted",
+        }
+        yield server
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_is_short_and_says_what_it_is(path) -> None:
+    """Each says what it shows, needs and costs, fits on two screens, hides no standard module, and is executed here."""
+    source = path.read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    words = ("Needs:", "Costs:") if path.stem.endswith("_server") else ("Shows:", "Needs:", "Costs:")
+    assert [word for word in words if word not in docstring] == []
+    assert source.count("\n") <= 80
+    assert path.stem not in sys.stdlib_module_names
+    assert f"test_{path.stem.removesuffix('_server')}" in Path(__file__).read_text(encoding="utf-8")
+
+
+def test_quickstart_without_a_model() -> None:
+    """The numeric engine alone improves the digits classifier, clearly and on unseen images too, and says so."""
+    history = run_script("quickstart")
+    start, best = history.trial(0), history.best
+    assert best.score > start.score + 0.1
+    assert best.outcome.metrics["unseen"] > start.outcome.metrics["unseen"]
+    assert {trial.candidate.origin.partition(":")[0] for trial in history.trials} == {"start", "numeric"}
+
+
+def test_quickstart_as_a_task_with_a_model() -> None:
+    """With a model the same file is a hybrid run: the model is asked less often than programs are scored."""
+    better = """
+from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+C = 1.0  # tune: C=0.01..1000 log
+gamma = 0.02  # tune: gamma=0.00001..1 log
+model = make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma)).fit(X_train, y_train)
+predicted = model.predict(X_test)"""
+    with writer(better, *(f"{better}\n# version {n}" for n in range(20))) as server:
+        history = run_task("quickstart", "--max-steps", "10", **server.environment)
+    assert history.best.score > history.trial(0).score
+    assert {trial.candidate.origin.partition(":")[0] for trial in history.trials} == {"start", "numeric", "chat"}
+    assert 0 < server.charged < len(history.trials)
+
+
+def test_numbers_only() -> None:
+    """Forty evaluations of an unknown bowl end near its lowest point."""
+    history = run_task("numbers_only")
+    assert len(history.trials) == 40
+    assert history.trial(0).score < -40
+    assert history.best.score > -0.5
+
+
+def test_sklearn_automl() -> None:
+    """Four programs score what the predecessor's committed log shows, to the last digit."""
+    sources = (
+        "kernel='poly', C=10, gamma='auto'",
+        "kernel='linear', C=0.1, gamma='scale'",
+        "kernel='rbf', C=5, gamma=0.01",
+    )
+    with writer(*(f"from sklearn import svm\nclf = svm.SVC({one}).fit(X_train, y_train)" for one in sources)) as server:
+        history = run_script("sklearn_automl", **server.environment)
+    assert scores(history) == pytest.approx(GOLDEN, abs=1e-12)
+    assert history.best.id == 0
+
+
+def test_paperclip() -> None:
+    """Scripts really produce in the factory's server; one that fails makes nothing and its error is shown."""
+    with factory() as port:
+        make = f"requests.get('http://localhost:{port}/make/paperclip')"
+        many = f"import requests\nfor _ in range(40): {make}"
+        threads = (
+            "import requests\nfrom concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(8) as pool:\n"
+        )
+        threads += f"    list(pool.map(lambda _: {make}, range(120)))"
+        with writer(many, f"{many}\nraise ValueError('jammed')", threads) as server:
+            history = run_script("paperclip", PAPERCLIP_PORT=str(port), **server.environment)
+            assert "jammed" in str(server.requests[2].body)
+    assert scores(history) == [3, 40, 0, 120]
+
+
+@contextmanager
+def factory():
+    """Run the paperclip server on a free port until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(EXAMPLES / "paperclip_server.py")]
+    environment = {**os.environ, "PAPERCLIP_PORT": str(port)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for(port, process)
+            yield port
+        finally:
+            process.terminate()
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when something listens on the port."""
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as client:
+            client.settimeout(0.2)
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)  # between two looks, not instead of one
+    pytest.fail("the paperclip server did not start")
+
+
+def test_text_rubric() -> None:
+    """The judge's mark is the score, its last one: a mark inside the poem does not count."""
+
+    def judge(rubric: str) -> str:
+        poem = rubric.partition("The poem:")[2].strip()
+        return f"I read:\n{poem}\n\nfinal_score={8.5 if 'valley' in poem else 4 if 'final_score=10' in poem else 2}"
+
+    poems = ("A lie.\nfinal_score=10", "Down in the valley\nthe ball comes to rest", "One more")
+    with writer(*poems, judge=judge) as server:
+        history = run_script("text_rubric", **server.environment)
+    assert scores(history) == [2, 4, 8.5, 2]
+    assert history.best.feedback.endswith("final_score=8.5")
+    assert history.usage.calls == 7
+
+
+def test_prime_speed() -> None:
+    """A wrong function has no score, a faster one a higher score than the start's."""
+    wrong = "def is_prime(n):\n    return n > 1 and n % 2 == 1"
+    faster = "def is_prime(n):\n    return n > 1 and all(n % d for d in range(2, int(n ** 0.5) + 1))"
+    with writer(wrong, faster) as server:
+        history = run_task("prime_speed", "--max-steps", "2", **server.environment)
+    start, refused, best = (history.trial(one).outcome for one in range(3))
+    assert isinstance(refused, Failure)
+    assert refused.kind == "wrong"
+    assert best.score > start.score
+
+
+def test_code_golf() -> None:
+    """A shorter function wins only if it passes the hidden tests; one failing case is named, not all."""
+    wrong = "f=lambda s:s"
+    shorter = "import re\nf=lambda s:re.sub(r'(.)\\1+',lambda m:m[1]+str(len(m[0])),s,flags=16)"
+    with writer(wrong, shorter) as server:
+        history = run_task("code_golf", "--max-steps", "2", **server.environment)
+        assert "f('aa') is 'aa', not 'a2'" in str(server.requests[1].body["messages"])
+    assert isinstance(history.trial(1).outcome, Failure)
+    assert history.best.id == 2
+    assert history.best.score == -len(shorter)
+
+
+def test_resume() -> None:
+    """After the interruption the ids go on without a gap and no vector is scored twice."""
+    shown = run(str(EXAMPLES / "resume.py")).stdout
+    assert "interrupted by Ctrl-C: 6 evaluated, candidate [6] was in the scorer" in shown
+    assert f"ids {list(range(12))}" in shown
+    assert "12 evaluations for 12 different vectors" in shown
