@@ -11,16 +11,21 @@ import math
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize import llm
+from llm_optimize.core.chat import Message, Request
 from llm_optimize.errors import BadInput
 from llm_optimize.sandbox.unconfined import OutOfTime, run_command, run_script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["exec_temp_script_unsafe", "exec_unsafe", "exec_with_timeout_unsafe"]
+    from llm_optimize.core.protocols import ChatModel
+
+__all__ = ["LLMScorer", "exec_temp_script_unsafe", "exec_unsafe", "exec_with_timeout_unsafe", "get_llm_scorer"]
 
 
 def exec_with_timeout_unsafe(
@@ -118,6 +123,71 @@ def exec_temp_script_unsafe(script: str, timeout: float) -> None:
             raise subprocess.TimeoutExpired(command, timeout, output=late.args[0]) from None
     if status != 0:
         raise RuntimeError(output if output.strip() else f"the script ended with exit status {status} and no output")
+
+
+@dataclass(frozen=True, slots=True)
+class LLMScorer:
+    """A scorer that asks a chat model; see :func:`get_llm_scorer`. Prints and, with a model that does, pickles.
+
+    Attributes:
+        prompt: text with the slot ``{x}``.
+        parse_score: the model's reply to a number.
+        model: the judge; None asks the default model, as it is configured at that call.
+        error_score: what a reply without a score counts.
+    """
+
+    prompt: str
+    parse_score: Callable[[str], float]
+    model: ChatModel | None = None
+    error_score: float = 0.0
+
+    def __call__(self, x: str) -> tuple[float, str]:
+        """Return (score, the model's reply), or (``error_score``, what went wrong) when no score is found in it.
+
+        Raises:
+            ModelError: the model could not answer; says nothing about ``x``, so it is no score.
+            BadInput: no model is configured.
+        """
+        judge = self.model or llm.get_default_llm()
+        reply = judge.complete(Request((Message("user", self.prompt.replace("{x}", x)),)))
+        try:
+            return self.parse_score(reply.text), reply.text
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            return self.error_score, str(error)
+
+
+def get_llm_scorer(
+    prompt: str,
+    parse_score: Callable[[str], float],
+    model: Any = None,  # noqa: ANN401 - a name, a URL, a ChatModel, or the predecessor's model object
+    error_score: float = 0.0,
+) -> LLMScorer:
+    """Return a scorer that fills ``{x}`` into the prompt, asks a chat model, and parses a number out of its reply.
+
+    Each call is a conversation of its own: one user message. Other braces in the prompt stay as they are.
+
+    Args:
+        prompt: the rubric, with the slot ``{x}``.
+        parse_score: takes the reply, returns the score; may raise.
+        model: as for :func:`llm_optimize.optimize.run`; None is the default model, looked up at each call.
+        error_score: returned when ``parse_score`` raises; the feedback is then the error's text.
+
+    Raises:
+        BadInput: the prompt has no slot ``{x}``, or ``parse_score`` is no function.
+
+    Example:
+        >>> from llm_optimize import ScriptedModel
+        >>> judge = ScriptedModel(["Fine. final_score=7.5"])
+        >>> get_llm_scorer("Grade this: {x}", lambda reply: float(reply.split("=")[1]), model=judge)("an essay")
+        (7.5, 'Fine. final_score=7.5')
+    """
+    if "{x}" not in prompt:
+        msg = "prompt has no slot {x}: the judge would never see the candidate; write {x} where it belongs"
+        raise BadInput(msg)
+    if not callable(parse_score):
+        msg = f"parse_score is {type(parse_score).__name__}: give a function that takes the reply and returns a number"
+        raise BadInput(msg)
+    return LLMScorer(prompt, parse_score, None if model is None else llm.connect(model), error_score)
 
 
 def _seconds(field: str, value: float) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import socket
 import subprocess
 import sys
 from functools import cache
@@ -273,6 +274,14 @@ def test_static_checks_pass(arguments: tuple[str, ...]) -> None:
     """All of ruff's rules, its format, and mypy --strict hold for the whole checkout."""
     done = _run("-m", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_test_can_reach_the_network() -> None:
+    """A connection to anything but this machine is refused before a packet leaves, and no key is at hand."""
+    with socket.socket() as client, pytest.raises(RuntimeError, match=r"192\.0\.2\.1"):
+        client.connect(("192.0.2.1", 80))
+    assert [name for name in os.environ if name.startswith("OPENAI_")] == []
+    assert os.environ["LLM_OPTIMIZE_NO_REQUESTS"] == "1"
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import llm_optimize
 from llm_optimize.errors import BadInput
-from llm_optimize.proposers import arrays
 from llm_optimize.proposers.engines import ENGINES, check_engine, choose_engine, suggest
 from llm_optimize.text.domains import Choice, Integer, Real
 
@@ -124,8 +127,26 @@ def test_unknown_engine_is_refused():
         check_engine("bayes")
 
 
-def test_random_needs_nothing_and_missing_packages_are_known_as_missing():
-    """What is asked of the installation is whether a package can be found; one that cannot is reported so."""
-    check_engine("random")
-    assert arrays.installed()
-    assert not arrays.installed("numpy", "no_such_package_anywhere")
+BARE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from llm_optimize.errors import BadInput
+from llm_optimize.proposers.engines import check_engine, choose_engine, suggest
+from llm_optimize.text.domains import Real
+print(choose_engine("auto", [Real(0, 1)], 10), suggest("random", [Real(0, 1)], [], seed=(1,)))
+for name in ("gp", "tpe", "cmaes"):
+    try:
+        check_engine(name)
+    except BadInput as error:
+        print(error)
+"""
+
+
+def test_without_any_extra_the_engine_is_random_and_the_others_name_the_remedy():
+    """Python alone is enough to search at random; an engine asked for by name says what to install."""
+    root = str(Path(llm_optimize.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", BARE, root], capture_output=True, text=True, check=True)
+    first, *refusals = done.stdout.splitlines()
+    assert first.startswith("random (0.")
+    assert len(refusals) == 3
+    assert all("pip install 'llm-optimize[numeric]'" in line for line in refusals)
