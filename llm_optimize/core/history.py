@@ -149,6 +149,11 @@ class History:
         """Proposals made after x0 and carried through: told candidates, empty proposals, and those in flight."""
         return self._told - self._starts + self._failed_steps + self.in_flight
 
+    @property
+    def opening(self) -> bool:
+        """Whether the start text still has to be scored; nothing is proposed before."""
+        return self.problem.start is not None and not self._told
+
     def top(self, k: int) -> list[Trial]:
         """Return the ``k`` best scored trials, best first, the earlier of equals first; O(k) up to k = 64."""
         if k <= len(self._leaders) or len(self._leaders) < _LEADERS:

@@ -153,8 +153,7 @@ class Loop:
         """Return how many drafts to ask for now: as many as fit, 0 for none."""
         waiting = len(self._ready) + sum(work.size for work in self._work.values())
         history = self._journal.history
-        opening = history.problem.start is not None and not history.trials
-        if waiting >= self._plan.parallel or (opening and waiting):
+        if waiting >= self._plan.parallel or (history.opening and waiting):
             return 0
         if not waiting and history.fruitless >= _FRUITLESS and self._reason is None:
             self._reason = f"no candidate: {_FRUITLESS} proposals in a row brought none"

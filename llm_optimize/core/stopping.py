@@ -87,8 +87,9 @@ class MaxSteps(Rule):
             raise BadInput(msg)
 
     def __call__(self, history: History) -> str | None:
-        """Count told candidates and empty proposals, and what is in flight."""
-        return f"max_steps: {self.steps} steps are done" if history.steps >= self.steps else None
+        """Count told candidates and empty proposals, and what is in flight; x0 comes before the first step."""
+        done = history.steps >= self.steps and not history.opening
+        return f"max_steps: {self.steps} steps are done" if done else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ Durability = Literal["normal", "full"]
 """``normal``: a commit survives the death of every process. ``full``: it survives a power cut too, at the price of
 one disk flush per event."""
 
-BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 30.0
 """How long a write waits for other processes' writes; one takes microseconds, so only a stuck process reaches it."""
 
 _SHORTEST = 512  # bytes: the smallest page of a SQLite file
@@ -109,7 +109,9 @@ class Connection:
         self._make_folder()
         self._refuse_short_file()
         try:
-            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
         except ValueError as error:  # a null character in the path
             msg = f"{str(self.path)!r}: {error}: choose another path"
             raise StoreError(msg) from error
@@ -157,7 +159,7 @@ _REMEDIES = {
     "SQLITE_NOTADB": "not a SQLite file: choose another path, or move that file away",
     "SQLITE_CORRUPT": "the file is damaged: restore a copy, or save what can be read with `sqlite3 FILE .recover`",
     "SQLITE_FULL": "the disk is full: free some space and resume the study",
-    "SQLITE_BUSY": f"another process has held the file's write lock for {BUSY_SECONDS:.0f} s: end it and try again",
+    "SQLITE_BUSY": f"another process has held the file's write lock for {_BUSY_SECONDS:.0f} s: end it and try again",
     "SQLITE_READONLY": "cannot be written: check its permissions, or choose another path",
     "SQLITE_CANTOPEN": "cannot be opened: check its permissions and its folder's, or choose another path",
     "SQLITE_PERM": "cannot be opened: check its permissions, or choose another path",
@@ -170,7 +172,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
     SQLite does not wait for a lock here, unlike everywhere else, when several processes make the file at once.
     """
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

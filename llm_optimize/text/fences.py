@@ -16,12 +16,12 @@ from llm_optimize.errors import NoCandidate
 
 __all__ = ["Extracted", "extract", "fence"]
 
-NO_BLOCK = "the reply holds no fenced code block with the new value"
-NOT_CLOSED = (
+_NO_BLOCK = "the reply holds no fenced code block with the new value"
+_NOT_CLOSED = (
     "the code fence is not closed: end it with a line that holds nothing but the fence, and when the value itself "
     "holds code fences, enclose it in a longer one"
 )
-AMBIGUOUS = "the value holds code fences of its own, so its end is unclear: enclose it in a longer fence (````)"
+_AMBIGUOUS = "the value holds code fences of its own, so its end is unclear: enclose it in a longer fence (````)"
 
 # A fence line: what indents it (white space, or the marker of a list item), the fence, what follows the fence.
 _FENCE_LINE = re.compile(r"([ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(`{3,}|~{3,})(.*)", re.DOTALL)
@@ -125,7 +125,7 @@ def extract(reply: str) -> Extracted:
     if not blocks:
         return _inline(answer)
     if _is_unclear(blocks):
-        raise NoCandidate(AMBIGUOUS)
+        raise NoCandidate(_AMBIGUOUS)
     block = blocks[-1]
     text = _content(block, lines)
     explanation = "\n".join(lines[: block.first] + lines[block.last + 1 :])
@@ -161,9 +161,9 @@ def _blocks(lines: list[str]) -> list[_Block]:
             if not stack:
                 found.append(_Block(opening, first, number))
         if len(stack) > _DEEPEST:
-            raise NoCandidate(AMBIGUOUS)
+            raise NoCandidate(_AMBIGUOUS)
     if stack:
-        raise NoCandidate(NOT_CLOSED)
+        raise NoCandidate(_NOT_CLOSED)
     return found
 
 
@@ -224,7 +224,7 @@ def _inline(answer: str) -> Extracted:
     for begin, stop in _spans(answer):
         start, end = begin, stop
     if not end:
-        raise NoCandidate(NO_BLOCK if answer.strip() else "the reply is empty")
+        raise NoCandidate(_NO_BLOCK if answer.strip() else "the reply is empty")
     text = answer[start:end].strip("`")
     if text.strip() and text[0] == text[-1] == " ":
         text = text[1:-1]
