@@ -19,6 +19,8 @@ from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
 from llm_optimize.core.types import Candidate, Evaluation, Problem
 from llm_optimize.errors import BadInput, ModelError, StartFailed
+from llm_optimize.llm.priced import Priced
+from llm_optimize.llm.prices import price_remedy
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
@@ -257,6 +259,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         proposer = _default_proposer(x0, model, tune, system_prompt, human_prompt)
     problem = Problem(task_description, task_question, x0)
     _check_fits(proposer, problem)
+    _check_price(proposer, budget)
     opened = open_store(store)
     return Study(
         problem,
@@ -304,10 +307,28 @@ def _default_proposer(x0: str | None, model: object, tune: object, system_prompt
     return Hybrid(chat, NumericProposer(tune=tune)) if numbers else chat
 
 
+def _chat_of(proposer: Proposer) -> ChatProposer | None:
+    chat = proposer.chat if isinstance(proposer, Hybrid) else proposer
+    return chat if isinstance(chat, ChatProposer) else None
+
+
+def _check_price(proposer: Proposer, budget: Budget | None) -> None:
+    """Refuse a cap on dollars that could not hold."""
+    chat = _chat_of(proposer)
+    if chat is None or budget is None or budget.dollars is None:
+        return
+    for layer in llm.layers(chat.model):
+        if isinstance(layer, Priced) and not layer.price_known():
+            msg = (
+                f"budget dollars could not hold, as the price of {layer.name!r} is unknown: {price_remedy(layer.name)}"
+            )
+            raise BadInput(msg)
+
+
 def _check_fits(proposer: Proposer, problem: Problem) -> None:
     """Compose the first prompt, so that one that cannot fit is refused before x0 is evaluated."""
-    chat = proposer.chat if isinstance(proposer, Hybrid) else proposer
-    if isinstance(chat, ChatProposer):
+    chat = _chat_of(proposer)
+    if chat is not None:
         history = History.empty().after(Opened(problem))
         if problem.start is not None:
             history = history.after(Proposed((Candidate(0, problem.start, origin="start"),)))

@@ -7,6 +7,7 @@ path is in ``LLM_OPTIMIZE_PRICES``.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.types import Usage
 
-__all__ = ["Price", "PriceBook"]
+__all__ = ["Price", "PriceBook", "price_remedy"]
 
 _LOG = logging.getLogger("llm_optimize")
 _MILLION = 1e6
@@ -140,10 +141,13 @@ def _package_dollars(model: str, usage: Usage) -> float:
     return float(genai_prices.calc_price(counted, _package_name(model)).total_price)
 
 
+def price_remedy(model: str) -> str:
+    """Return what makes the price of ``model`` known, in half a line."""
+    missing = "" if importlib.util.find_spec("genai_prices") else "install 'llm-optimize[prices]', or "
+    example = f"{{{json.dumps(model)}: [in, out]}}"
+    return f"{missing}name a JSON file like {example}, dollars per million tokens, in LLM_OPTIMIZE_PRICES"
+
+
 @cache
 def _say_unknown(model: str) -> None:
-    _LOG.warning(
-        "the price of %r is unknown and counts as 0 dollars: give prices={%r: (in, out)} in dollars per million tokens",
-        model,
-        model,
-    )
+    _LOG.warning("the price of %r is unknown and counts as 0 dollars: %s", model, price_remedy(model))
