@@ -47,11 +47,11 @@ _LOCAL_PRIOR = Prior(length=2.0, noise=1e-9)
 _LEAST_RADIUS = 1e-7
 _NOISY = 1e-3  # where noise makes that share of the variance, differences between neighbours mean nothing
 
-Told = tuple["Sequence[Value]", float]
+_Told = tuple["Sequence[Value]", float]
 
 
 def suggest(
-    domains: Sequence[Domain], told: Sequence[Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
+    domains: Sequence[Domain], told: Sequence[_Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
 ) -> tuple[Value, ...]:
     """Return the values to try next.
 
@@ -66,7 +66,7 @@ def suggest(
 
 
 def _suggest(
-    domains: Sequence[Domain], told: Sequence[Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
+    domains: Sequence[Domain], told: Sequence[_Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
 ) -> tuple[Value, ...]:
     rng = numpy().random.default_rng(list(seed))
     space = Space.of(domains)
@@ -100,7 +100,7 @@ def _searched(space: Space, frame: _Frame, data: _Data) -> _Search:
     return _Search(space, frame, process.believing(frame.inward(data.waiting)), known)
 
 
-def _most_telling(told: Sequence[Told]) -> Sequence[Told]:
+def _most_telling(told: Sequence[_Told]) -> Sequence[_Told]:
     """Keep the best and the latest, in order of arrival: the cost of a process grows with the cube of its points."""
     if len(told) <= _MOST_POINTS:
         return told

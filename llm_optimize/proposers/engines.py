@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "check_engine", "choose_engine", "suggest"]
 
-Told = tuple["Sequence[Value]", float]
+_Told = tuple["Sequence[Value]", float]
 
 
 _GP_TRIALS = 300
@@ -90,7 +90,7 @@ def choose_engine(name: str, domains: Sequence[Domain], trials: int) -> str:
 def suggest(
     engine: str,
     domains: Sequence[Domain],
-    told: Sequence[Told],
+    told: Sequence[_Told],
     pending: Sequence[Sequence[Value]] = (),
     seed: Sequence[int] = (0,),
 ) -> tuple[Value, ...]:
@@ -111,7 +111,7 @@ def suggest(
 
 
 def _random(
-    domains: Sequence[Domain], _told: Sequence[Told], _pending: Sequence[Sequence[Value]], seed: Sequence[int]
+    domains: Sequence[Domain], _told: Sequence[_Told], _pending: Sequence[Sequence[Value]], seed: Sequence[int]
 ) -> tuple[Value, ...]:
     # Seeded by text, since a hash of a tuple of ints would collide for small ones.
     rng = random.Random(repr(tuple(seed)))  # noqa: S311 - a search, not a secret
@@ -119,7 +119,7 @@ def _random(
 
 
 def _tpe(
-    domains: Sequence[Domain], told: Sequence[Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
+    domains: Sequence[Domain], told: Sequence[_Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
 ) -> tuple[Value, ...]:
     # Optuna announces every study that is created; one per suggestion is noise. Its other loggers stay as they are.
     logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)
@@ -148,7 +148,7 @@ def _distribution(domain: Domain) -> Any:  # noqa: ANN401 - Optuna's own type, a
 
 
 def _cmaes(
-    domains: Sequence[Domain], told: Sequence[Told], _pending: Sequence[Sequence[Value]], seed: Sequence[int]
+    domains: Sequence[Domain], told: Sequence[_Told], _pending: Sequence[Sequence[Value]], seed: Sequence[int]
 ) -> tuple[Value, ...]:
     """Replay the data in generations, then draw; whole numbers and options are rounded to."""
     np = numpy()

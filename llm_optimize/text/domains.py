@@ -18,7 +18,7 @@ __all__ = ["Box", "Choice", "Domain", "Integer", "Real", "Tune", "Value", "parse
 Value = float | int | str
 """A float in a :class:`Real`, an int in an :class:`Integer`, an option's text in a :class:`Choice`."""
 
-SIGNIFICANT_DIGITS = 10
+_SIGNIFICANT_DIGITS = 10
 """How exactly a real value is written: enough to settle on an optimum, and short enough to read."""
 
 _SHAPES = 'write (0.01, 100), (0.01, 100, "log"), (1, 20, int) or ["rbf", "poly"]'
@@ -56,7 +56,7 @@ class Real:
 
     def clip(self, value: Value) -> float:
         """Return the nearest value inside, rounded as it would be written."""
-        rounded = float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
+        rounded = float(f"{float(value):.{_SIGNIFICANT_DIGITS}g}")
         return min(max(rounded, self.low), self.high) + 0.0  # no minus zero: its sign would be written
 
     def place(self, value: Value) -> float:
