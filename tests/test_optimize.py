@@ -39,7 +39,7 @@ def run(score=len, x0="cat", **options):
         ({"human_prompt": "no slot"}, "human_prompt"),
         ({"model": object()}, "model"),
         ({"model": None}, "OPENAI_API_KEY"),
-        ({"x0": "a = 1  # tune: a=9..2"}, "9..2 is turned round"),
+        ({"x0": "a = 1  # tune: a=9..2"}, "a=9..2. in line 1: 9..2 is turned round: write 2..9"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_in_one_line_before_anything_is_scored(options, field):

@@ -221,7 +221,7 @@ def _add_marked(found: _Found, line: MarkedLine, item: str, *, strict: bool) -> 
         found.add(name, places, mark.domain(places[0].written))
     except BadInput as error:
         if strict:
-            msg = f"tune comment in line {line.number}: {error}"
+            msg = f"tune comment {item.strip()!r} in line {line.number}: {error}"
             raise BadInput(msg) from None
 
 
