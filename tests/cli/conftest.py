@@ -98,3 +98,9 @@ def score(text):
             pipe.read()
     return len(text)
 """)
+
+
+@pytest.fixture(autouse=True)
+def _own_path(monkeypatch):
+    """Loading a task file puts its folder on the path for good, as running it would; no other test shall see that."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
