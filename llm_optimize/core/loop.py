@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import queue
+import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ from llm_optimize.core.workers import DaemonThreads, Inline
 from llm_optimize.errors import BudgetExceeded, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from llm_optimize.core.budget import Budget, Ledger
@@ -40,7 +42,7 @@ __all__ = ["Ending", "Loop", "Plan", "number"]
 
 _LOG = logging.getLogger("llm_optimize")
 _POLL_S = 0.5  # how often clocks, stop files and guidance are looked at while nothing arrives
-_SLOW_S = 30.0  # a scorer without a time limit is named once when it takes longer
+_GLANCE = 0.1  # of notice_after: how often is looked for slow candidates
 _FRUITLESS = 3  # proposals in a row without a candidate after which asking on is a waste
 
 
@@ -73,6 +75,7 @@ class Plan:
         parallel: chains in flight, at least 1.
         ideas: drafts per proposal, at least 1.
         eval_timeout: seconds after which a candidate counts as failed; None for no limit.
+        notice_after: seconds after which a candidate that is still in the scorer is named in a warning, once.
     """
 
     proposer: Proposer
@@ -84,6 +87,7 @@ class Plan:
     parallel: int = 1
     ideas: int = 1
     eval_timeout: float | None = None
+    notice_after: float = 30.0
 
 
 @dataclass(slots=True)
@@ -119,10 +123,11 @@ class Loop:
     def run(self) -> Ending:
         """Go on until a rule says stop, then wait for what is in flight."""
         try:
-            self._begin()
-            while self._work:
-                self._arrive()
+            with _repeating(self._notice, self._plan.notice_after * _GLANCE):
                 self._begin()
+                while self._work:
+                    self._arrive()
+                    self._begin()
         except KeyboardInterrupt:
             return Ending("interrupted by Ctrl-C", interrupted=True)
         return Ending(self._reason or "nothing left to do", self._error)
@@ -260,10 +265,17 @@ class Loop:
             work.guard.close()
             late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s", work.scope.usage)
             self._fold_outcome(work.key[1], late, seconds)
-        elif limit is None and seconds >= _SLOW_S and not work.noted:
-            work.noted = True
-            text = "candidate %d has been in the scorer for %.0f s; set eval_timeout to give up on slow candidates"
-            _LOG.warning(text, work.key[1], seconds)
+
+    def _notice(self) -> None:
+        """Name candidates that are long in the scorer; runs beside the owner's thread, which may be in the scorer."""
+        for work in list(self._work.values()):
+            seconds = time.monotonic() - work.began
+            if work.key[0] == "evaluation" and not work.noted and seconds >= self._plan.notice_after:
+                work.noted = True
+                text = (
+                    "candidate %d has been in the scorer for %.0f s: eval_timeout gives up on slow ones, Ctrl-C on all"
+                )
+                _LOG.warning(text, work.key[1], seconds)
 
     def _abandon(self) -> None:
         """Stop waiting: candidates in the scorer stay pending, so a resume evaluates them first."""
@@ -273,6 +285,22 @@ class Loop:
 
 
 _SCORER_FAULTS = frozenset({"raised", "bad_score", "timeout"})
+
+
+@contextmanager
+def _repeating(function: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call ``function`` from a thread every so many seconds while the block runs."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds):
+            function()
+
+    threading.Thread(target=repeat, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def number(history: History, drafts: Sequence[Draft]) -> tuple[tuple[Candidate, ...], str]:

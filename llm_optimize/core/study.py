@@ -54,6 +54,7 @@ class Study:
         ideas: int = 1,
         seed: int = 0,
         eval_timeout: float | None = None,
+        notice_after: float = 30.0,
         observers: Sequence[Observer] = (),
         settings: Mapping[str, Any] | None = None,
     ) -> None:
@@ -72,6 +73,7 @@ class Study:
             ideas: drafts asked for in one proposal.
             seed: of everything random; a sequential study repeats exactly.
             eval_timeout: seconds after which a candidate is told as failed; its thread is left behind.
+            notice_after: seconds after which a candidate that is still in the scorer is named in a warning.
             observers: see each event after it is on disk.
             settings: kept in the log with the session, for people and for ``resume``.
 
@@ -86,7 +88,9 @@ class Study:
         self._seed = seed
         self._settings = dict(settings or {})
         ledger = Ledger(budget or Budget())
-        self._plan = Plan(proposer, scorer, stop, budget or Budget(), ledger, executor, parallel, ideas, eval_timeout)
+        self._plan = Plan(
+            proposer, scorer, stop, budget or Budget(), ledger, executor, parallel, ideas, eval_timeout, notice_after
+        )
         self._journal = Journal(store, name, observers)
         self._is_open = False
         self._handed: set[int] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -155,6 +156,28 @@ def test_a_slow_candidate_is_given_up_and_its_late_answer_does_not_count(study):
     release.set()
     assert [trial.outcome.kind if trial.score is None else "ok" for trial in one.last.trials] == ["ok", "timeout", "ok"]
     assert "eval_timeout=0.2" in one.last.trials[1].feedback
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_a_candidate_that_is_long_in_the_scorer_is_named_with_the_remedy(study, parallel):
+    """A scorer that hangs is not silent: one warning names the candidate and what ends it."""
+    warned = threading.Event()
+    records = []
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            records.append(record.getMessage())
+            warned.set()
+
+    listener = Listener()
+    logging.getLogger("llm_optimize").addHandler(listener)
+    try:
+        study(lambda text: float(warned.wait(timeout=60)), notice_after=0.05, parallel=parallel, stop=MaxSteps(0)).run()
+    finally:
+        logging.getLogger("llm_optimize").removeHandler(listener)
+    assert len(records) == 1
+    assert "candidate 0 has been in the scorer" in records[0]
+    assert "eval_timeout" in records[0]
 
 
 def test_when_the_seconds_are_up_nothing_is_waited_for(study):
