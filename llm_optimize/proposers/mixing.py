@@ -7,7 +7,7 @@ few numeric evaluations before it is compared, and the best one gets more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.proposers.numeric import NumericProposer
@@ -47,7 +47,8 @@ class Hybrid:
 
     In this order: (1) the latest structures that the model or the user wrote and that have a score get their share
     of numeric evaluations, however low that score; (2) the best structure gets a further portion since the model's
-    last proposal; (3) the model is asked. Candidates under evaluation count.
+    last proposal; (3) the model is asked; (4) if it has nothing new, the best structure is tuned further. Candidates
+    under evaluation count.
 
     Attributes:
         chat: proposes structure; None leaves everything to the engine.
@@ -75,7 +76,17 @@ class Hybrid:
             proposal = self.numeric.refine(history, group, min(n, allowance))
             if proposal.drafts:
                 return proposal
-        return self.chat.propose(history, n)
+        proposal = self.chat.propose(history, n)
+        return proposal if proposal.drafts else self._instead(history, n, proposal)
+
+    def _instead(self, history: History, n: int, failed: Proposal) -> Proposal:
+        """Tune the best structure beyond its portion when the model had nothing new; its note and price stay."""
+        best = self.numeric.structures.best(history)
+        if best is None or best.base.score is None:
+            return failed
+        further = self.numeric.refine(history, best, n)
+        note = "; ".join(part for part in (failed.note, further.note) if part)
+        return replace(further, usage=failed.usage + further.usage, note=note)
 
     def _due(self, history: History) -> list[tuple[Group, int]]:
         """Return the structures that numeric evaluations are due to, and how many, the first to be served first."""

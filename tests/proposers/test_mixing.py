@@ -158,6 +158,22 @@ def test_small_grid_that_is_exhausted_passes_the_turn_to_the_model():
     assert origins(history) == ["start", "numeric", "numeric", "chat", "chat"]
 
 
+def test_model_that_has_nothing_new_leaves_the_turn_to_the_engine():
+    """A reply that brings no draft is paid and noted, and the best structure is tuned further instead."""
+
+    class Mute:
+        def propose(self, history, n):
+            return Proposal((), Usage(calls=1), "the model refused")
+
+    proposer = Hybrid(Mute(), NumericProposer())
+    history = begin(CURVE)
+    while len(history.trials) < 40:
+        history = step(history, proposer)
+    assert history.fruitless == 0
+    assert history.best.score > -1e-3
+    assert history.usage.calls > 0
+
+
 def test_candidates_under_evaluation_count():
     """Parallel proposals do not give a structure more than its share before the model is asked."""
     model = Script([WAVE])
