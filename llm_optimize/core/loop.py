@@ -9,6 +9,7 @@ rule says stop, what is in flight is waited for, since it is paid. Three things 
 from __future__ import annotations
 
 import logging
+import pickle  # only its error is of interest
 import queue
 import threading
 import time
@@ -25,7 +26,7 @@ from llm_optimize.core.metering import entered
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Candidate, Failure, Proposal
 from llm_optimize.core.workers import DaemonThreads, Inline
-from llm_optimize.errors import BudgetExceeded, LLMOptimizeError, StartFailed
+from llm_optimize.errors import BadInput, BudgetExceeded, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -220,6 +221,9 @@ class Loop:
         error = future.exception()
         if isinstance(error, LLMOptimizeError):
             self._fail(error)
+        elif error is not None and work.key[0] == "evaluation" and _cannot_travel(error):
+            msg = f"executor: func cannot be sent to its workers ({error}); define it at the top of a module"
+            raise BadInput(msg) from error
         elif error is not None:
             raise error  # a defect in a proposer or an executor that broke: not a property of any candidate
         elif work.key[0] == "proposal":
@@ -321,6 +325,11 @@ def number(history: History, drafts: Sequence[Draft]) -> tuple[tuple[Candidate, 
         batch[text] = candidate.id
         candidates.append(candidate)
     return tuple(candidates), "; ".join(notes)
+
+
+def _cannot_travel(error: BaseException) -> bool:
+    """Say whether a scorer, or what it returned, could not be pickled; CPython has three types for that."""
+    return isinstance(error, (pickle.PicklingError, AttributeError, TypeError)) and "pickle" in str(error)
 
 
 def _propose(proposer: Proposer, history: History, n: int, scope: Scope) -> Proposal:

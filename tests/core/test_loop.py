@@ -13,7 +13,7 @@ import pytest
 from llm_optimize.core.budget import Budget
 from llm_optimize.core.events import Stopped, Told
 from llm_optimize.core.stopping import MaxSteps, TargetScore
-from llm_optimize.errors import BudgetExceeded, ModelUnavailable
+from llm_optimize.errors import BadInput, BudgetExceeded, ModelUnavailable
 from llm_optimize.stores.memory import MemoryStore
 
 
@@ -67,6 +67,12 @@ def test_any_executor_of_the_standard_library_fits(study):
             one.run()
             assert len(one.last.trials) == 7
             assert all(trial.score == len(trial.text) for trial in one.last.trials)
+
+
+def test_a_scorer_that_cannot_travel_is_named_with_the_remedy(study):
+    """A lambda cannot reach another process; that is said in a line, and the study can be resumed."""
+    with ProcessPoolExecutor(1) as pool, pytest.raises(BadInput, match="executor: func cannot be sent"):
+        study(lambda text: 1.0, executor=pool).run()
 
 
 def test_evaluations_in_flight_are_told_when_the_target_is_reached(study):
