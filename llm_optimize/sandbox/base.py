@@ -11,6 +11,8 @@ from llm_optimize.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llm_optimize.sandbox.live import Live
+
 __all__ = ["ONE_THREAD", "REASONS", "Backend", "Call", "Finished", "Layers", "Limits", "Program", "Reason", "named"]
 
 Reason = Literal[
@@ -163,6 +165,15 @@ class Backend(Protocol):
         Raises:
             BadInput: the program's inputs or arguments hold something that is not data.
             SandboxError: the back end itself failed; nothing is known about the program.
+        """
+        ...
+
+    def open(self, program: Program, /) -> Live:
+        """Start a process that stays, with the program's inputs and limits; its source has not run yet.
+
+        Raises:
+            BadInput: an input is not data, or this back end has no sessions.
+            SandboxError: the back end itself failed.
         """
         ...
 

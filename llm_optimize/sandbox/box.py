@@ -10,6 +10,7 @@ from llm_optimize.errors import BadInput, SandboxError
 from llm_optimize.sandbox.base import Call, Limits, Program, named
 from llm_optimize.sandbox.fresh_interpreter import SubprocessBackend
 from llm_optimize.sandbox.in_process import InProcessBackend
+from llm_optimize.sandbox.session import Session
 
 if sys.platform == "linux":
     from llm_optimize.sandbox.zygote import ZygoteBackend
@@ -148,6 +149,35 @@ class Sandbox:
         (function,) = named([name], "name")
         call = Call(function, tuple(args), dict(kwargs or {}), repeat)
         return self._started().run(Program(_text(source), {}, (), call, limits or self.limits))
+
+    def session(
+        self,
+        source: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+    ) -> Session:
+        r"""Run source in a process that then stays, to be asked again and again: fit once, predict often.
+
+        Args:
+            source: Python source; what it sets stays for later questions.
+            inputs: variables that it finds set.
+            limits: instead of the sandbox's; ``wall_s`` is for each question, the rest for the session as a whole.
+
+        Returns:
+            The open session, to be used in a ``with`` statement; ``started`` says how the source ended.
+
+        Raises:
+            BadInput: as for :meth:`run`, or the back end has no sessions.
+            SandboxError: the sandbox itself failed.
+
+        Example:
+            >>> with Sandbox() as box, box.session("total = 40\ndef add(n): return total + n") as session:
+            ...     session.call("add", 2).values["result"]
+            42
+        """
+        given = dict(inputs or {})
+        named(list(given), "inputs")
+        return Session(self._started().open, Program(_text(source), given, (), None, limits or self.limits))
 
     def layers(self) -> Layers:
         """Return which protections are in force, starting the sandbox to find out.

@@ -16,7 +16,6 @@ import importlib.util
 import json
 import mmap
 import os
-import resource
 import signal
 import socket
 import sys
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_optimize.sandbox import codec, confine, lane, pickled, program
+    from llm_optimize.sandbox import answering, becoming, cgroup, codec, confine, lane, pickled, program, seccomp
 else:
 
     def _sibling(name: str) -> object:
@@ -37,15 +36,17 @@ else:
         spec.loader.exec_module(module)
         return module
 
-    codec, confine, lane, pickled, program = map(_sibling, ("codec", "confine", "lane", "pickled", "program"))
+    answering, cgroup, codec, confine, lane, pickled, program, seccomp = map(
+        _sibling, ("answering", "cgroup", "codec", "confine", "lane", "pickled", "program", "seccomp")
+    )
+    becoming = _sibling("becoming")  # takes some of the others
 
 __all__ = ["main"]
 
 _MESSAGE = 1 << 16
-_STDOUT, _STDERR, _RESULT, _TASK, _INPUTS = 1, 2, 3, 4, 5
-_FIRST_FREE = 100
-_ONLY_RESULT = 4
-_ALWAYS_ASKED = ("user", "pid", "ipc", "uts", "mount")
+_RESULT, _TASK, _INPUTS = 3, 4, 5
+_EVERY_KIND = ("user", "pid", "ipc", "uts", "mount", "net")
+_BACKLOG = 16
 
 
 def main(control: socket.socket) -> None:
@@ -61,6 +62,7 @@ def main(control: socket.socket) -> None:
         if "preload" in order:
             _preload(control, order["preload"])
             continue
+        _reap()
         job = _open_lane(control, descriptors, order)
         if job is not None:  # we are a program's process by now, far below the warm parent
             job()
@@ -74,6 +76,16 @@ def _preload(control: socket.socket, names: list[str]) -> None:
     gc.collect()
     gc.freeze()  # keeps the pages shared with the children: a collection does not touch them again
     control.send(json.dumps({"ready": sorted(names)}).encode())
+
+
+_GROUPS: dict[int, Path] = {}
+"""Control groups of the lanes, by process; only the warm parent can take them away, when their lanes are gone."""
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while ended := os.waitpid(-1, os.WNOHANG)[0]:
+            cgroup.remove(_GROUPS.pop(ended, Path("/nowhere")))
 
 
 def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
@@ -344,6 +356,10 @@ def _run_pickled(_order: dict[str, Any]) -> None:
     _give([reply])
 
 
+def _run_session(_order: dict[str, Any]) -> None:
+    answering.serve(_TASK, _RESULT, codec.decode(_take(_INPUTS), copy=False), codec, program)
+
+
 def _run_command(order: dict[str, Any]) -> None:
     os.execve(order["command"][0], order["command"], order["environment"])  # noqa: S606 - the caller's own program
 
@@ -352,6 +368,7 @@ _RUNS: dict[str, Callable[[dict[str, Any]], None]] = {
     "data": _run_data,
     "pickled": _run_pickled,
     "command": _run_command,
+    "session": _run_session,
 }
 
 if __name__ == "__main__":

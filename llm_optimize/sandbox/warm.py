@@ -243,6 +243,19 @@ class Lane:
         status = os.waitstatus_to_exitcode(report["status"])
         return Report(status, cause or report["reason"], report["cpu"], report["peak_kb"] / 1024, tuple(pipes))
 
+    def start(self, order: Mapping[str, Any], descriptors: Sequence[int]) -> socket.socket:
+        """Start one order and return the channel on which its report will come; the caller ends it in good time.
+
+        Args:
+            order: what to run, for the guest.
+            descriptors: what the program gets as 1, 2, ...; the caller closes its own copies.
+
+        Raises:
+            ConnectionError: the lane was gone before the order reached it; nothing was run.
+        """
+        socket.send_fds(self._channel, [json.dumps(order).encode()], list(descriptors))
+        return self._channel
+
     def close(self) -> None:
         """End the lane, and with it whatever runs in it."""
         self._channel.close()

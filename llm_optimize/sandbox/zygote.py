@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from llm_optimize.errors import SandboxError
 from llm_optimize.sandbox.base import ONE_THREAD, Layers
 from llm_optimize.sandbox.collecting import Pipe
+from llm_optimize.sandbox.live_lane import LiveInLane
 from llm_optimize.sandbox.pool import LanePool
 from llm_optimize.sandbox.verdict import MAX_RESULT_BYTES, Observed, encode_inputs, encode_task, verdict
 from llm_optimize.sandbox.warm import LaneRefused, WarmParent, memory_file
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llm_optimize.sandbox.base import Finished, Limits, Program
+    from llm_optimize.sandbox.live import Live
     from llm_optimize.sandbox.warm import Lane, Report
 
 __all__ = ["ENVIRONMENT", "ZygoteBackend", "output_pipes"]
@@ -82,6 +84,10 @@ class ZygoteBackend:
             peak_mb=report.peak_mb,
         )
         return verdict(program, seen, lane.layers)
+
+    def open(self, program: Program) -> Live:
+        """Start a live process in a lane of its own. See :class:`llm_optimize.sandbox.base.Backend`."""
+        return LiveInLane(self._pool, program, lambda: _folder(needed=self._level > 0))
 
     def layers(self) -> Layers:
         """Return the layers in force, opening a lane to find out. See :class:`llm_optimize.sandbox.base.Backend`."""
