@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llm_optimize.errors import BadInput, SandboxError
 from llm_optimize.sandbox.base import Call, Limits, Program, named
+from llm_optimize.sandbox.checking import as_cases, ask_all
 from llm_optimize.sandbox.fresh_interpreter import SubprocessBackend
 from llm_optimize.sandbox.in_process import InProcessBackend
 from llm_optimize.sandbox.session import Session
@@ -16,9 +17,10 @@ if sys.platform == "linux":
     from llm_optimize.sandbox.zygote import ZygoteBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from llm_optimize.sandbox.base import Backend, Finished, Layers
+    from llm_optimize.sandbox.checking import Case, Checked
 
 __all__ = ["BACKENDS", "NETWORKS", "Sandbox", "available_backends", "describe"]
 
@@ -178,6 +180,48 @@ class Sandbox:
         given = dict(inputs or {})
         named(list(given), "inputs")
         return Session(self._started().open, Program(_text(source), given, (), None, limits or self.limits))
+
+    def check(  # noqa: PLR0913 - mirrors call: what, with what, how judged
+        self,
+        source: str,
+        name: str,
+        cases: Iterable[Case | tuple[Sequence[Any], Any]],
+        *,
+        tolerance: float = 1e-9,
+        reveal: bool = True,
+        limits: Limits | None = None,
+    ) -> Checked:
+        """Put a function of a program to hidden tests; the expected values never enter a process that has run it.
+
+        Args:
+            source: Python source that defines the function.
+            name: the function's name.
+            cases: each ``(arguments, expected)`` or a :class:`~llm_optimize.sandbox.Case`.
+            tolerance: how far a float may be off; the whole rule is :func:`llm_optimize.sandbox.equality.equal`.
+            reveal: whether ``message`` shows the first failing case with answer and expected value; the others are
+                never shown. False keeps every case hidden from whoever reads the message.
+            limits: instead of the sandbox's; ``wall_s`` is for each case, the rest for all of them together.
+
+        Returns:
+            What passed. The program is asked case by case in one process: a case that raises fails by itself, one that
+            kills the process or passes a limit fails itself and all later ones.
+
+        Raises:
+            BadInput: as for :meth:`call`, or a case is none.
+            SandboxError: the sandbox itself failed.
+
+        Example:
+            >>> with Sandbox() as box:
+            ...     box.check("def f(n): return n * n", "f", [((3,), 9), ((0.1,), 0.01), ((2,), 5)]).message
+            '2 of 3 hidden tests pass; f(2) is 4, not 5'
+        """
+        named([name], "name")
+        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
+            msg = f"tolerance is {tolerance!r}: give a number from 0 to below 1"
+            raise BadInput(msg)
+        asked = as_cases(cases)
+        with self.session(source, limits=limits) as session:
+            return ask_all(session, name, asked, tolerance=tolerance, reveal=reveal)
 
     def layers(self) -> Layers:
         """Return which protections are in force, starting the sandbox to find out.
