@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.sandbox.live import Live
 
-__all__ = ["ONE_THREAD", "REASONS", "Backend", "Call", "Finished", "Layers", "Limits", "Program", "Reason", "named"]
+__all__ = ["LAYERS", "ONE_THREAD", "REASONS", "Backend", "Call", "Finished", "Layers", "Limits", "Program", "Reason", "named"]
 
 Reason = Literal[
     "finished",
@@ -31,6 +31,12 @@ Reason = Literal[
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 """Every :data:`Reason`."""
+
+LAYERS = (
+    *("user", "pid", "ipc", "uts", "mount", "net", "watch", "no_new_privs", "rlimits", "cgroup", "landlock", "seccomp"),
+)
+"""Layers of the Linux back end that can be left out; without ``user`` there are no namespaces at all, without
+``no_new_privs`` neither ``landlock`` nor ``seccomp``. That the whole tree is ended cannot be left out."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Keeps numeric libraries to one thread: their pools do not survive a fork, and programs share the cores."""

@@ -7,10 +7,11 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from llm_optimize.errors import BadInput, SandboxError
-from llm_optimize.sandbox.base import Call, Limits, Program, named
+from llm_optimize.sandbox.base import LAYERS, Call, Limits, Program, named
 from llm_optimize.sandbox.checking import as_cases, ask_all
 from llm_optimize.sandbox.fresh_interpreter import SubprocessBackend
 from llm_optimize.sandbox.in_process import InProcessBackend
+from llm_optimize.sandbox.relay import loopback_ports
 from llm_optimize.sandbox.session import Session
 
 if sys.platform == "linux":
@@ -26,8 +27,8 @@ __all__ = ["BACKENDS", "NETWORKS", "Sandbox", "available_backends", "describe"]
 
 BACKENDS = ("auto", "zygote", "subprocess", "in_process")
 """Names of the back ends; ``auto`` is the strongest that the machine has, never ``in_process``."""
-NETWORKS = ("none", "host")
-"""What a program may reach: nothing, or all that the host can."""
+NETWORKS = ("none", "host", "loopback:PORT")
+"""What a program may reach: nothing, all that the host can, or the named ports of the host's 127.0.0.1."""
 
 
 class Sandbox:
@@ -50,6 +51,7 @@ class Sandbox:
         limits: Limits | None = None,
         network: str = "none",
         backend: str = "auto",
+        without: Sequence[str] = (),
     ) -> None:
         """Describe the sandbox; nothing is started yet.
 
@@ -57,9 +59,12 @@ class Sandbox:
             preload: modules that programs are likely to import; imported once instead of in every program. They do
                 not become names in a program.
             limits: what each program may use, if its run does not say otherwise.
-            network: ``none`` or ``host``.
+            network: ``none``, ``host``, or ``loopback:8800`` (``loopback:8800,8801``): these ports of the host's
+                127.0.0.1 are found at the same place inside, and nothing else is.
             backend: one of :data:`BACKENDS`. One that protects less than asked for says so, once, through the logger
                 ``llm_optimize``, and in ``Finished.layers``.
+            without: names of layers of :data:`~llm_optimize.sandbox.base.LAYERS` to leave out, to see what each one
+                stops; announced in the same way.
 
         Raises:
             BadInput: a setting is not one of those.
@@ -69,9 +74,15 @@ class Sandbox:
         ):
             msg = f"preload is {preload!r}: give a list of module names, such as ['numpy', 'sklearn.svm']"
             raise BadInput(msg)
-        for field, value, known in (("network", network, NETWORKS), ("backend", backend, BACKENDS)):
+        ported = isinstance(network, str) and bool(loopback_ports(network))
+        lanes = sys.platform == "linux" and backend in ("auto", "zygote")
+        for field, value, known in (
+            ("network", NETWORKS[2] if ported and lanes else network, NETWORKS if lanes else NETWORKS[:2]),
+            ("backend", backend, BACKENDS),
+            *(("without", name, LAYERS if lanes else ()) for name in without),
+        ):
             if value not in known:
-                msg = f"{field} is {value!r}: give one of {', '.join(known)}"
+                msg = f"{field} is {value!r}: give one of {', '.join(known) or 'none at all with this back end'}"
                 raise BadInput(msg)
         if limits is not None and not isinstance(limits, Limits):
             msg = f"limits is {limits!r}: give a Limits(...)"
@@ -80,7 +91,7 @@ class Sandbox:
         if why:
             msg = f"backend is {backend!r}, which is not available here ({why}): give 'auto'"
             raise BadInput(msg)
-        self._settings = (tuple(preload), limits or Limits(), network, backend)
+        self._settings = (tuple(preload), limits or Limits(), network, backend, tuple(without))
         self._lock = threading.Lock()
         self._backend: Backend | None = None
 
@@ -285,13 +296,13 @@ def _text(source: object) -> str:
     return source
 
 
-def _make(preload: tuple[str, ...], _limits: Limits, network: str, backend: str) -> Backend:
+def _make(preload: tuple[str, ...], _limits: Limits, network: str, backend: str, without: tuple[str, ...]) -> Backend:
     if backend == "in_process":
         return InProcessBackend()
     if backend == "subprocess" or sys.platform != "linux":
         return SubprocessBackend()
-    chosen = ZygoteBackend(preload, network)
-    if backend == "auto":
+    chosen = ZygoteBackend(preload, network, without)
+    if backend == "auto" and network in ("none", "host"):  # single ports are more than the weaker one can keep
         try:
             chosen.layers()
         except SandboxError:

@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,12 +104,15 @@ def _open_lane(control: socket.socket, descriptors: list[int], order: dict[str, 
     (channel,) = descriptors
     told, tell = os.pipe()
     heard, hear = os.pipe()
+    group, ungrouped = _group(order)
+    if order["drop"] and not seccomp.unavailable():  # built once, here, where its policy can be read
+        seccomp.build(order["network"], private_files="mount" in _kinds(order))
     middle = os.fork()
     if middle:
         os.close(heard)
         os.close(tell)
         os.close(channel)
-        _attend(middle, told, hear, order)
+        _attend(middle, told, hear, order, group)
         os.close(told)
         os.close(hear)
         return None
@@ -130,13 +133,25 @@ def _open_lane(control: socket.socket, descriptors: list[int], order: dict[str, 
         pid = int(os.read(heard, _MESSAGE))
         os.close(tell)
         os.close(heard)
-        return _Lane(host, order, pid).serve()
+        return _Lane(host, order, pid, group, ungrouped).serve()
 
 
-def _attend(middle: int, told: int, hear: int, order: dict[str, Any]) -> None:
+def _group(order: dict[str, Any]) -> tuple[cgroup.Group | None, str]:
+    if not order["drop"] or "cgroup" in order["without"]:
+        return None, ""
+    parent, why = cgroup.delegated()
+    try:
+        return (cgroup.Group(parent, str(len(_GROUPS))) if parent else None), why
+    except OSError as error:
+        return None, str(error)
+
+
+def _attend(middle: int, told: int, hear: int, order: dict[str, Any], group: cgroup.Group | None) -> None:
     """The warm parent's half of :func:`_open_lane`: it alone may say who the new namespace's users are."""
+    if group is not None:
+        group.close()
     answer = os.read(told, _MESSAGE)
-    if answer == b"ok" and order["walls"] != "none":
+    if answer == b"ok" and "user" in _kinds(order):
         try:
             confine.write_maps(middle)
         except OSError as error:
@@ -145,6 +160,8 @@ def _attend(middle: int, told: int, hear: int, order: dict[str, Any]) -> None:
         os.write(hear, answer)
         pid = os.read(told, _MESSAGE)
         os.waitpid(middle, 0)
+        if group is not None:
+            _GROUPS[int(pid)] = group.folder
         os.write(hear, pid)  # only now is the lane our own child, so that it can ask to die with us
         return
     with contextlib.suppress(BrokenPipeError):  # it knew before us
@@ -152,12 +169,18 @@ def _attend(middle: int, told: int, hear: int, order: dict[str, Any]) -> None:
     os.waitpid(middle, 0)
 
 
-def _leave(order: dict[str, Any]) -> str:
+def _kinds(order: dict[str, Any]) -> tuple[str, ...]:
+    """The namespaces that a lane gets."""
     if order["walls"] == "none":
-        return ""
-    kinds = [kind for kind in _ALWAYS_ASKED if kind != "mount" or order["walls"] == "full"]
+        return ()
+    off = {*order["without"], *(("mount",) if order["walls"] != "full" else ())}
+    off |= {"net"} if order["network"] == "host" else set()
+    return tuple(kind for kind in _EVERY_KIND if kind not in off)
+
+
+def _leave(order: dict[str, Any]) -> str:
     try:
-        confine.unshare((*kinds, *(("net",) if order["network"] == "none" else ())))
+        confine.unshare(_kinds(order))
     except OSError as error:
         return str(error)
     return ""
@@ -166,80 +189,139 @@ def _leave(order: dict[str, Any]) -> str:
 class _Lane:
     """Serves one program after the other; keeps nothing of any."""
 
-    def __init__(self, host: socket.socket, order: dict[str, Any], pid: int) -> None:
+    def __init__(
+        self, host: socket.socket, order: dict[str, Any], pid: int, group: cgroup.Group | None, ungrouped: str
+    ) -> None:
         self._host = host
-        self._order = order
-        self._walls = order["walls"]
+        self._drop = order["drop"]
+        self._kinds = _kinds(order)
+        self._group = group
         self._megabytes = 1
+        self._spare: tuple[int, socket.socket] | None = None
+        self._unheard = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 takes from inside only what it has a handler for
         confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
-        self._missing: list[tuple[str, str]] = []
-        self._proc = self._build() if self._walls == "full" else self._walls == "none"
-        self._user = confine.other_user(walled=self._walls != "none") if order["drop"] else None
-        if order["drop"] and os.getuid() == 0 and self._user is None:
-            self._missing.append(("user", "programs stay root: nobody cannot read the interpreter, or may not be used"))
-        if self._walls == "none":
+        missing = [("cgroup", ungrouped)] if ungrouped else []
+        self._proc = self._build(order, missing)
+        if "pid" not in self._kinds:
             confine.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)
         confine.prctl(confine.PR_SET_DUMPABLE, 0)
-        self._mapped = _mapped_bytes()
-        host.send(json.dumps({"pid": pid, "layers": self._layers(), "missing": self._missing}).encode())
+        self._watched = self._proc and self._drop and "watch" not in order["without"]
+        self._fences = becoming.Fences(order, self._kinds, group)
+        self._hello = {"pid": pid, "layers": self._layers(), "missing": [*missing, *self._fences.missing]}
+        self._ports = self._open_ports(order)
 
-    def _build(self) -> bool:
+    def _build(self, order: dict[str, Any], missing: list[tuple[str, str]]) -> bool:
+        """Put up the walls; return whether there is a /proc that shows the programs' processes."""
+        if "mount" not in self._kinds:
+            return "pid" not in self._kinds  # else /proc shows the numbers of another namespace
+        own = "pid" in self._kinds
         try:
-            proc = confine.build_root(network=self._order["network"] == "host")
+            proc = confine.build_root(network=order["network"] == "host", own_processes=own)
         except OSError as error:
-            self._host.send(json.dumps({"failed": str(error)}).encode())
-            os._exit(0)
-        if proc:
+            self._fail(str(error))
+        if proc and own:
             confine.seal_namespaces()
-        else:
-            self._missing.append(("watch", "this container allows no /proc of our own"))
+        elif not proc:
+            missing.append(("watch", "this container allows no /proc of our own"))
         return proc
 
+    def _open_ports(self, order: dict[str, Any]) -> list[socket.socket]:
+        """Listen where programs expect the host's ports; the host accepts and passes on."""
+        if order["network"] != "loopback" or "net" not in self._kinds:
+            if order["network"] == "loopback" and not self._fences.guards_ports:
+                self._fail("network: single ports need a network namespace, or Landlock 4 with seccomp")
+            return []
+        confine.raise_loopback()
+        return [socket.create_server(("127.0.0.1", port), backlog=_BACKLOG) for port in order["ports"]]
+
+    def _fail(self, why: str) -> NoReturn:
+        self._host.send(json.dumps({"failed": why}).encode())
+        os._exit(0)
+
     def _layers(self) -> list[str]:
-        kinds = [*_ALWAYS_ASKED, *(("net",) if self._order["network"] == "none" else ())]
-        walls = [] if self._walls == "none" else [k for k in kinds if k != "mount" or self._walls == "full"]
-        if self._walls == "none" and self._user is not None:
-            walls = ["user"]
-        rest = ["no_new_privs", "rlimits"] if self._order["drop"] else []
-        return [*walls, *(["watch"] if self._proc and self._order["drop"] else []), *rest, "tree_kill"]
+        user = ["user"] if self._fences.user is not None and "user" not in self._kinds else []
+        return [*self._kinds, *user, *(["watch"] if self._watched else []), *self._fences.layers, "tree_kill"]
 
     def serve(self) -> Callable[[], None]:
         """Return in a program's process only, with what it has to do; the lane itself ends here."""
+        ahead = "mount" in self._kinds and self._drop  # elsewhere each program has a folder that we do not know yet
+        job = self._stand_by(confine.GUEST_HOME if ahead else "/")
+        if job is not None:
+            return job
+        self._greet()
         while True:
+            if ahead and self._spare is None and (job := self._stand_by(confine.GUEST_HOME)):
+                return job
             message, descriptors = _receive(self._host)
             order = json.loads(message) if message else None
             if order is None:
                 os._exit(0)
             if "run" not in order:
                 continue  # an order to end a program that had ended by itself
-            self._prepare(order)
-            child = os.fork()
-            if child == 0:
-                return lambda: self._become(order, descriptors)
-            for descriptor in descriptors:
-                os.close(descriptor)
-            self._report(self._supervise(child, order))
-            if self._walls == "full":
+            if not ahead and (job := self._stand_by(order["folder"])):
+                return job
+            self._report(self._supervise(self._hand_over(order, descriptors), order))
+            if "mount" in self._kinds:
                 confine.fresh_home(self._megabytes)
 
-    def _prepare(self, order: dict[str, Any]) -> None:
-        if self._walls == "full" and order["limits"]["files_mb"] != self._megabytes:
-            self._megabytes = order["limits"]["files_mb"]
-            confine.fresh_home(self._megabytes)
-        if self._walls != "full" and self._user is not None:
-            os.chown(order["folder"], self._user, self._user)
+    def _stand_by(self, folder: str) -> Callable[[], None] | None:
+        """Fork a process that gives up its rights and waits for a program; return what it has to do, in it only."""
+        if "mount" not in self._kinds and self._fences.user is not None and folder != "/":
+            os.chown(folder, self._fences.user, self._fences.user)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        child = os.fork()
+        if child == 0:
+            return lambda: self._become(theirs, folder)
+        theirs.close()
+        self._spare = child, ours
+        return None
+
+    def _greet(self) -> None:
+        """Tell the host that the lane stands, once the first process has been fenced in without an error."""
+        child, channel = self._spare or (0, self._host)
+        said = channel.recv(_MESSAGE).decode()
+        self._unheard = False
+        if said != "ok":
+            self._fail(said or "the first process died before it was confined")
+        if "mount" not in self._kinds or not self._drop:
+            channel.close()
+            os.waitpid(child, 0)
+            self._spare, self._unheard = None, True
+        socket.send_fds(self._host, [json.dumps(self._hello).encode()], [port.fileno() for port in self._ports])
+        while self._ports:
+            self._ports.pop().close()
+
+    def _hand_over(self, order: dict[str, Any], descriptors: list[int]) -> int:
+        """Give the waiting process its program; return its number."""
+        child, channel = self._spare or (0, self._host)
+        self._spare = None
+        limits = order.get("limits")
+        if limits is not None and "mount" in self._kinds and limits["files_mb"] != self._megabytes:
+            self._megabytes = limits["files_mb"]
+            confine.resize_home(self._megabytes)
+        if self._group is not None:
+            self._group.limit(limits["memory_mb"], limits["processes"])
+        order["others"] = self._fences.others() if self._drop else -1
+        with contextlib.suppress(ConnectionError), channel:  # it was ended: that is what will be reported
+            if self._unheard:
+                channel.recv(_MESSAGE)  # what it said when it was ready; unread, it would break the connection
+            self._unheard = True
+            socket.send_fds(channel, [json.dumps(order).encode()], descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return child
 
     def _supervise(self, child: int, order: dict[str, Any]) -> lane.Ended:
         kill, pids = lane.kill_namespace, lane.namespace_pids
-        if self._walls == "none":
+        if "pid" not in self._kinds:
             kill, pids = lane.kill_tree, lambda: list(lane.descendants(os.getpid()))
-        watch = lane.Watch(order["limits"], pids) if self._proc and self._order["drop"] else None
+        watch = lane.Watch(order["limits"], pids) if self._watched else None
         descriptor = confine.open_child(child)
         reason = lane.wait(descriptor, self._host.fileno(), watch)
         os.close(descriptor)
         ended = lane.sweep(child, kill)
-        ended.reason = reason
+        ended.reason = reason or ("memory" if self._group is not None and self._group.ran_out() else "")
         ended.peak_kb = max(ended.peak_kb, watch.peak_kb if watch else 0)
         return ended
 
@@ -250,78 +332,22 @@ class _Lane:
         except OSError:
             os._exit(0)  # the host is gone
 
-    def _become(self, order: dict[str, Any], descriptors: list[int]) -> None:
-        """Turn the forked child into the program: descriptors, session, limits, rights, then its code."""
-        _adopt(descriptors * 2 if order["run"] == "command" else descriptors)  # a command has one stream for both
-        os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.chdir(order["folder"])
-        os.environ.update(HOME=order["folder"], TMPDIR=order["folder"])
-        if self._order["drop"]:
-            if self._walls != "none":
-                confine.fresh_ipc()
-            _limit(order["limits"], self._mapped)
-            _limit_tasks(int(order["limits"]["processes"]), self._user, walled=self._walls != "none")
-            confine.drop_rights(self._user)
-        confine.prctl(confine.PR_SET_DUMPABLE, 1)
-        confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
+    def _become(self, channel: socket.socket, folder: str) -> None:
+        """Turn the forked process into the program's: fences at once, then its limits and descriptors, then its code."""
+        try:
+            self._fences.enter(folder)
+        except OSError as error:
+            channel.send(str(error).encode())
+            os._exit(1)
+        channel.send(b"ok")
+        message, descriptors = _receive(channel)
+        if not message:
+            os._exit(0)
+        order = json.loads(message)
+        becoming.adopt(descriptors * 2 if order["run"] == "command" else descriptors)  # it has one stream for both
+        if self._drop:
+            self._fences.limit(order["limits"], order["others"])
         _RUNS[order["run"]](order)
-
-
-def _adopt(descriptors: list[int]) -> None:
-    """Put the host's descriptors where they belong and close everything else."""
-    import fcntl  # noqa: PLC0415 - standard library, wanted here only
-
-    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE) for descriptor in descriptors]
-    empty = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(empty, 0)
-    for target, descriptor in enumerate(high, start=_STDOUT):
-        os.dup2(descriptor, target, inheritable=target in (_STDOUT, _STDERR))
-    os.closerange(_STDOUT + len(high), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    # new streams: the warm parent's were opened on something else; a line reaches the host even if the next never ends
-    sys.stdout = open(1, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115 - for the process's life
-    sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115 - for the process's life
-
-
-def _mapped_bytes() -> int:
-    try:
-        return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * mmap.PAGESIZE
-    except OSError:  # no /proc: what a process with the usual modules maps
-        return 1 << 30
-
-
-def _limit(limits: dict[str, float], mapped: int) -> None:
-    files = int(limits["files_mb"]) << 20
-    seconds = int(limits["cpu_s"]) + 1
-    _lower(resource.RLIMIT_AS, mapped + (int(limits["memory_mb"]) << 20))
-    _lower(resource.RLIMIT_CPU, seconds, seconds + 1)  # a signal that names the reason, then one that ends it
-    _lower(resource.RLIMIT_FSIZE, files)
-    _lower(resource.RLIMIT_NOFILE, 1024)
-    _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_MEMLOCK, 1 << 20)
-    _lower(resource.RLIMIT_MSGQUEUE, 1 << 20)
-
-
-def _limit_tasks(processes: int, user: int | None, *, walled: bool) -> None:
-    """Hold a fork bomb between two looks of the watch, which is exact. Root itself is never held by this limit."""
-    others = 1  # the lane
-    if not walled or not _counts_per_namespace():
-        if not Path("/proc/self/stat").exists():
-            return
-        others = lane.count_tasks(os.getuid() if user is None else user)
-    _lower(resource.RLIMIT_NPROC, processes + others + 1)  # one too many, so that the watch sees it and says so
-
-
-def _counts_per_namespace() -> bool:
-    """Since Linux 5.14 processes are counted per user namespace; before, all of the user's on the machine were."""
-    major, minor = os.uname().release.split(".")[:2]
-    return (int(major), int("".join(filter(str.isdigit, minor)))) >= (5, 14)
-
-
-def _lower(kind: int, soft: int, hard: int | None = None) -> None:
-    most = resource.getrlimit(kind)[1]
-    wanted = (soft, soft if hard is None else hard)
-    resource.setrlimit(kind, wanted if most == resource.RLIM_INFINITY else (min(wanted[0], most), min(wanted[1], most)))
 
 
 def _take(descriptor: int) -> memoryview:
