@@ -10,4 +10,5 @@ for number in range(3, 1024):
     except OSError:
         pass
 links = {n: l for n, l in links.items() if not l.startswith("/proc")}
-breached = len(links) > 1 or any(not link.startswith("pipe:") for link in links.values())
+# its own result pipe, and its own inputs in a sealed memory file
+breached = len(links) > 2 or any(not link.startswith(("pipe:", "/memfd:task")) for link in links.values())
