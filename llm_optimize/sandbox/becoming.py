@@ -64,7 +64,8 @@ class Fences:
         self._group = group
         self._off: list[str] = order["without"]
         self._network: str = order["network"]
-        self._user = confine.other_user(walled="user" in kinds) if self._drop else None
+        own_files = "mount" in kinds
+        self._user = confine.other_user(guest="user" in kinds, own_files=own_files) if self._drop else None
         self._mapped = _mapped_bytes()
         self.missing = [(name, "switched off") for name in self._off] if self._drop else []
         if self._drop and _is_root(os.getuid() if self._user is None else self._user):

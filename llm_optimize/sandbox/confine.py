@@ -254,16 +254,21 @@ def drop_rights(user: int | None, *, for_ever: bool = True) -> None:
     call("capset", header, (ctypes.c_uint32 * 6)())
 
 
-def other_user(*, walled: bool) -> int | None:
+def other_user(*, guest: bool, own_files: bool) -> int | None:
     """Return the user that programs become when the caller is root, or None to stay who we are.
 
-    Without a file system of our own, ``nobody`` must be able to read the interpreter, or no import would work.
+    Args:
+        guest: whether a user namespace gives programs a user of their own.
+        own_files: whether there is a file system of our own; without one, ``nobody`` must be able to read the
+            interpreter, or no import would work.
     """
     if os.getuid() != 0:
         return None
-    if walled:
+    if not own_files and not all(map(_readable_by_all, (sys.prefix, sys.base_prefix))):
+        return None
+    if guest:
         return GUEST_ID
-    return NOBODY if outside(NOBODY) is not None and all(map(_readable_by_all, (sys.prefix, sys.base_prefix))) else None
+    return NOBODY if outside(NOBODY) is not None else None
 
 
 def outside(number: int) -> int | None:

@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 _TICK_MS = 20
+_SOCKET_KB = 416  # what a socket's buffers hold at most, where net.core.wmem_max is the kernel's own
+_LOOKS_BETWEEN = 5
 _FIRST_PAUSE_S, _TELL_AGAIN_S = 0.0005, 0.05
 _KERNEL_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024 if hasattr(os, "sysconf") else 4
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -56,11 +58,13 @@ class Watch:
         """Watch the processes that ``pids()`` names under ``cpu_s``, ``memory_mb`` and ``processes`` of ``limits``."""
         self._limits = limits
         self._pids = pids
+        self._looks = 0
+        self._start_bytes = (_stat(os.getpid()) or [0] * 21)[20]
         self.peak_kb = 0
 
     def check(self) -> str:
         """Return the reason to end the program now, or an empty text."""
-        tasks, cpu, resident_kb, alive = 0, 0.0, 0, []
+        tasks, cpu, resident_kb, mapped, alive = 0, 0.0, 0, 0, []
         for pid in self._pids():
             numbers = _stat(pid)
             if numbers is None:
@@ -68,13 +72,23 @@ class Watch:
             alive.append(pid)
             cpu += sum(numbers[11:15]) / _TICKS_PER_SECOND  # utime stime cutime cstime
             tasks += numbers[17]
+            mapped += numbers[20] - self._start_bytes
             resident_kb += numbers[21] * _KERNEL_PAGE_KB
+        self._looks += 1
         self.peak_kb = max(self.peak_kb, resident_kb if len(alive) == 1 else 0)
         if tasks > self._limits["processes"]:
             return "processes"
         if cpu > self._limits["cpu_s"]:
             return "cpu"
-        return "memory" if self._too_big(resident_kb, alive) else ""
+        return "memory" if self._too_big(resident_kb, alive) or self._hides(mapped, alive) else ""
+
+    def _hides(self, mapped: int, alive: list[int]) -> bool:
+        """Whether memory may be kept where no process has it in its tables: in sockets, in shared pages given back."""
+        limit_kb = self._limits["memory_mb"] * 1024
+        if sum(map(_descriptors, alive)) * _SOCKET_KB > limit_kb and _sockets(alive) * _SOCKET_KB > limit_kb:
+            return True
+        seldom = self._looks % _LOOKS_BETWEEN == 0
+        return seldom and mapped > limit_kb * 1024 and _shared_kb(alive) > limit_kb
 
     def _too_big(self, resident_kb: int, alive: list[int]) -> bool:
         # resident pages count what forked processes share once for each; only a suspicion is worth the exact sum
@@ -231,8 +245,39 @@ def _stat(pid: int) -> list[int] | None:
 
 def _own_kb(pid: int) -> int:
     """Anonymous and shared memory of a process in KiB, shared pages divided among those who share them."""
-    total = 0
-    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
-        if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
-            total += int(line.split()[1])
-    return total
+    text = _read(f"/proc/{pid}/smaps_rollup")
+    if not text:  # it keeps us from looking: then all that it has is its own
+        numbers = _stat(pid)
+        return numbers[21] * _KERNEL_PAGE_KB if numbers else 0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+
+
+def _descriptors(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:  # it ended meanwhile
+        return 0
+
+
+def _sockets(pids: list[int]) -> int:
+    """The sockets that processes hold, each counted once."""
+    found = set()
+    for pid in pids:
+        with suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return sum(target.startswith("socket:") for target in found)
+
+
+def _shared_kb(pids: list[int]) -> int:
+    """Size in KiB of the memory without a file that processes share (mmap(2), MAP_SHARED), used or not."""
+    sizes: dict[str, int] = {}
+    for pid in pids:
+        for line in _read(f"/proc/{pid}/maps").splitlines():
+            place, rights, offset, device, inode, *name = line.split(maxsplit=5)
+            if rights.endswith("s") and name and name[0].startswith("/dev/zero"):
+                low, high = (int(part, 16) for part in place.split("-"))
+                end = int(offset, 16) + high - low
+                sizes[device + inode] = max(sizes.get(device + inode, 0), end)
+    return sum(sizes.values()) // 1024
