@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
     from llm_optimize.sandbox.live import Live
 
-__all__ = ["LAYERS", "ONE_THREAD", "REASONS", "Backend", "Call", "Finished", "Layers", "Limits", "Program", "Reason", "named"]
+__all__ = [
+    "LAYERS",
+    "ONE_THREAD",
+    "REASONS",
+    "Backend",
+    "Call",
+    "Finished",
+    "Layers",
+    "Limits",
+    "Program",
+    "Reason",
+    "named",
+]
 
 Reason = Literal[
     "finished",

@@ -6,16 +6,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from llm_optimize.errors import BadInput, SandboxError
+from llm_optimize.errors import BadInput
+from llm_optimize.sandbox.backends import BACKENDS, LANES, make, missing
 from llm_optimize.sandbox.base import LAYERS, Call, Limits, Program, named
 from llm_optimize.sandbox.checking import as_cases, ask_all
-from llm_optimize.sandbox.fresh_interpreter import SubprocessBackend
-from llm_optimize.sandbox.in_process import InProcessBackend
 from llm_optimize.sandbox.relay import loopback_ports
 from llm_optimize.sandbox.session import Session
-
-if sys.platform == "linux":
-    from llm_optimize.sandbox.zygote import ZygoteBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +19,8 @@ if TYPE_CHECKING:
     from llm_optimize.sandbox.base import Backend, Finished, Layers
     from llm_optimize.sandbox.checking import Case, Checked
 
-__all__ = ["BACKENDS", "NETWORKS", "Sandbox", "available_backends", "describe"]
+__all__ = ["NETWORKS", "Sandbox", "describe"]
 
-BACKENDS = ("auto", "zygote", "subprocess", "in_process")
-"""Names of the back ends; ``auto`` is the strongest that the machine has, never ``in_process``."""
 NETWORKS = ("none", "host", "loopback:PORT")
 """What a program may reach: nothing, all that the host can, or the named ports of the host's 127.0.0.1."""
 
@@ -61,8 +55,8 @@ class Sandbox:
             limits: what each program may use, if its run does not say otherwise.
             network: ``none``, ``host``, or ``loopback:8800`` (``loopback:8800,8801``): these ports of the host's
                 127.0.0.1 are found at the same place inside, and nothing else is.
-            backend: one of :data:`BACKENDS`. One that protects less than asked for says so, once, through the logger
-                ``llm_optimize``, and in ``Finished.layers``.
+            backend: one of :data:`~llm_optimize.sandbox.backends.BACKENDS`. One that protects less than asked for
+                says so, once, through the logger ``llm_optimize``, and in ``Finished.layers``.
             without: names of layers of :data:`~llm_optimize.sandbox.base.LAYERS` to leave out, to see what each one
                 stops; announced in the same way.
 
@@ -75,7 +69,7 @@ class Sandbox:
             msg = f"preload is {preload!r}: give a list of module names, such as ['numpy', 'sklearn.svm']"
             raise BadInput(msg)
         ported = isinstance(network, str) and bool(loopback_ports(network))
-        lanes = sys.platform == "linux" and backend in ("auto", "zygote")
+        lanes = sys.platform == "linux" and backend in LANES
         for field, value, known in (
             ("network", NETWORKS[2] if ported and lanes else network, NETWORKS if lanes else NETWORKS[:2]),
             ("backend", backend, BACKENDS),
@@ -87,7 +81,7 @@ class Sandbox:
         if limits is not None and not isinstance(limits, Limits):
             msg = f"limits is {limits!r}: give a Limits(...)"
             raise BadInput(msg)
-        why = available_backends().get(backend, "")
+        why = missing(backend)
         if why:
             msg = f"backend is {backend!r}, which is not available here ({why}): give 'auto'"
             raise BadInput(msg)
@@ -268,14 +262,9 @@ class Sandbox:
     def _started(self) -> Backend:
         with self._lock:
             if self._backend is None:
-                self._backend = _make(*self._settings)
+                preload, _, network, backend, without = self._settings
+                self._backend = make(preload, network, backend, without)
             return self._backend
-
-
-def available_backends() -> dict[str, str]:
-    """Return each back end's name with an empty text, or with the reason why this machine does not have it."""
-    zygote = "" if sys.platform == "linux" else "it speaks to the Linux kernel"
-    return {"zygote": zygote, "subprocess": "", "in_process": ""}
 
 
 def describe(network: str = "none", backend: str = "auto") -> Layers:
@@ -294,17 +283,3 @@ def _text(source: object) -> str:
         msg = f"the program is a {type(source).__name__}: give its source as text"
         raise BadInput(msg)
     return source
-
-
-def _make(preload: tuple[str, ...], _limits: Limits, network: str, backend: str, without: tuple[str, ...]) -> Backend:
-    if backend == "in_process":
-        return InProcessBackend()
-    if backend == "subprocess" or sys.platform != "linux":
-        return SubprocessBackend()
-    chosen = ZygoteBackend(preload, network, without)
-    if backend == "auto" and network in ("none", "host"):  # single ports are more than the weaker one can keep
-        try:
-            chosen.layers()
-        except SandboxError:
-            return SubprocessBackend()  # announces itself
-    return chosen

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import sys
-import threading
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from llm_optimize.errors import BadInput
 from llm_optimize.sandbox import exchange
 from llm_optimize.sandbox.base import Layers
+from llm_optimize.sandbox.streams import Stream
 from llm_optimize.sandbox.verdict import Observed, verdict
 from llm_optimize.sandbox.watched import ONCE, Watched
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["SubprocessBackend"]
 
 _LOG = logging.getLogger("llm_optimize")
-_OUTPUT_FACTOR = 16
 _IN_FORCE = ("environment", "folder", "rlimits", "watch", "tree_kill")
 _UNCOVERED = (
     "the host's files, network and processes stay reachable",
@@ -78,7 +76,7 @@ class SubprocessBackend:
 
 def _run(limits: Limits, control: Path, work: Path) -> Observed:
     watched = Watched(ONCE, [str(control)], limits, work)
-    outputs = [_Output(pipe, limits) for pipe in watched.streams]
+    outputs = [Stream(pipe, limits) for pipe in watched.streams]
     try:
         cause = watched.wait(limits.wall_s, lambda: "output" if any(output.too_much for output in outputs) else "")
         seconds = watched.seconds
@@ -96,30 +94,3 @@ def _run(limits: Limits, control: Path, work: Path) -> Observed:
         cpu_seconds=watched.cpu_seconds,
         peak_mb=watched.peak_mb,
     )
-
-
-class _Output:
-    """Reads one stream to its end in a thread, keeping the first bytes."""
-
-    def __init__(self, pipe: IO[bytes], limits: Limits) -> None:
-        self._pipe = pipe
-        self._keep = limits.output_kb * 1024
-        self._seen = 0
-        self.data = bytearray()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    @property
-    def too_much(self) -> bool:
-        return self._seen > self._keep * _OUTPUT_FACTOR
-
-    def finish(self) -> None:
-        """Wait for the last bytes; a process that nobody found may hold the stream open, so not for long."""
-        self._thread.join(1)
-        if not self._thread.is_alive():
-            self._pipe.close()
-
-    def _read(self) -> None:
-        while part := os.read(self._pipe.fileno(), 1 << 16):
-            self._seen += len(part)
-            self.data += part[: max(0, self._keep - len(self.data))]
