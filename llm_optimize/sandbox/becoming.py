@@ -71,6 +71,8 @@ class Fences:
         if self._drop and _is_root(os.getuid() if self._user is None else self._user):
             self.missing.append(("user", "programs stay root: nobody cannot read the interpreter, or may not be used"))
             self.missing.append(("rlimits", _NO_ROOT_LIMIT))
+        if self._drop and self._network == "loopback" and "net" not in kinds:
+            self.missing.append(("net", "the same ports of other machines are within reach too"))
         self._version = self._landlock()
         self._rules = self._landlock_rules(order["ports"])
         self._filter = self._seccomp()
@@ -167,7 +169,7 @@ class Fences:
         connect = {"none": (), "loopback": tuple(ports), "host": None}[self._network]
         if "mount" in self._kinds:
             return landlock.Rules(("/",), (), confine.DEVICES, connect)
-        shown = (*confine.visible(network=self._network == "host"), *_OF_PROC)
+        shown = (*confine.visible(network=self._network != "none"), *_OF_PROC)
         return landlock.Rules(shown, (), confine.DEVICES, connect)
 
     def _seccomp(self) -> bytes:

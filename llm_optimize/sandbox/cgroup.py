@@ -40,7 +40,10 @@ def delegated(root: Path = ROOT, member: Path = _MEMBER) -> tuple[Path | None, s
         inside = folder == root or root in folder.parents
         if inside and set(_read(folder / "cgroup.subtree_control").split()) >= _WANTED and _writable(folder):
             return folder, ""
-    return None, "no control group with memory and pids is delegated to this user (systemd-run --user --scope gives one)"
+    return (
+        None,
+        "no control group with memory and pids is delegated to this user (systemd-run --user --scope gives one)",
+    )
 
 
 class Group:

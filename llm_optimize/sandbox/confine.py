@@ -197,7 +197,9 @@ def resize_home(megabytes: int) -> None:
     Raises:
         OSError: it holds more than that already.
     """
-    call("mount", b"none", GUEST_HOME.encode(), None, _MS_REMOUNT | _MS_NOSUID | _MS_NODEV, f"size={megabytes}m".encode())
+    call(
+        "mount", b"none", GUEST_HOME.encode(), None, _MS_REMOUNT | _MS_NOSUID | _MS_NODEV, f"size={megabytes}m".encode()
+    )
 
 
 def raise_loopback() -> None:
@@ -293,8 +295,6 @@ def _write(path: str, text: str, *, create: bool = False) -> None:
         os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
-
-
 
 
 def _readable_by_all(path: str) -> bool:

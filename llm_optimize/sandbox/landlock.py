@@ -53,7 +53,8 @@ class Rules:
 
 def version() -> int:
     """Return the kernel's version of these rules, 0 where it has none or they are switched off."""
-    return max(0, _library().syscall(_SYS_CREATE, None, ctypes.c_size_t(0), _ASK_VERSION))
+    known: int = _library().syscall(_SYS_CREATE, None, ctypes.c_size_t(0), _ASK_VERSION)
+    return max(0, known)
 
 
 def attributes(known: int, *, ports: bool) -> tuple[int, int, int]:
@@ -76,7 +77,9 @@ def restrict(rules: Rules, known: int) -> None:
         OSError: the kernel refused.
     """
     files, net, scopes = attributes(known, ports=rules.connect is not None)
-    given = struct.pack("=QQQ", files, net, scopes)[: 8 if known < _NET_VERSION else 16 if known < _SCOPE_VERSION else 24]
+    given = struct.pack("=QQQ", files, net, scopes)[
+        : 8 if known < _NET_VERSION else 16 if known < _SCOPE_VERSION else 24
+    ]
     ruleset = _call(_SYS_CREATE, given, ctypes.c_size_t(len(given)), 0)
     try:
         everything = files & ~(_MAKE_CHARACTER_DEVICE | _MAKE_BLOCK_DEVICE | _IOCTL_DEV)

@@ -6,7 +6,7 @@ ends them by walking the tree. This file runs inside the jail too, so it needs t
 """
 
 # Paths here are arguments of system calls, so they stay texts.
-# ruff: noqa: PTH110, PTH116, PTH123, PTH208
+# ruff: noqa: PTH110, PTH115, PTH116, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ __all__ = [
     "kill_namespace",
     "kill_tree",
     "namespace_pids",
+    "socket_kb",
     "sweep",
     "wait",
 ]
 
 _TICK_MS = 20
-_SOCKET_KB = 416  # what a socket's buffers hold at most, where net.core.wmem_max is the kernel's own
+_SEND_BUFFER = "/proc/sys/net/core/wmem_default"
+_SEND_BUFFER_BYTES = 212_992  # the kernel's own default
 _LOOKS_BETWEEN = 5
 _FIRST_PAUSE_S, _TELL_AGAIN_S = 0.0005, 0.05
 _KERNEL_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024 if hasattr(os, "sysconf") else 4
@@ -54,8 +56,15 @@ class Ended:
 class Watch:
     """Counts what the processes of a program use together; a limit per process is the kernel's own business."""
 
-    def __init__(self, limits: Mapping[str, float], pids: Callable[[], Iterable[int]]) -> None:
-        """Watch the processes that ``pids()`` names under ``cpu_s``, ``memory_mb`` and ``processes`` of ``limits``."""
+    def __init__(self, limits: Mapping[str, float], pids: Callable[[], Iterable[int]], a_socket_kb: int) -> None:
+        """Watch the processes that ``pids()`` names under ``cpu_s``, ``memory_mb`` and ``processes`` of ``limits``.
+
+        Args:
+            limits: see above.
+            pids: names the processes, as often as asked.
+            a_socket_kb: what the buffers of one socket are taken to hold, from :func:`socket_kb`.
+        """
+        self._socket_kb = a_socket_kb
         self._limits = limits
         self._pids = pids
         self._looks = 0
@@ -85,7 +94,8 @@ class Watch:
     def _hides(self, mapped: int, alive: list[int]) -> bool:
         """Whether memory may be kept where no process has it in its tables: in sockets, in shared pages given back."""
         limit_kb = self._limits["memory_mb"] * 1024
-        if sum(map(_descriptors, alive)) * _SOCKET_KB > limit_kb and _sockets(alive) * _SOCKET_KB > limit_kb:
+        most = limit_kb // self._socket_kb
+        if sum(map(_descriptors, alive)) > most and _sockets(alive) > most:
             return True
         seldom = self._looks % _LOOKS_BETWEEN == 0
         return seldom and mapped > limit_kb * 1024 and _shared_kb(alive) > limit_kb
@@ -174,6 +184,11 @@ def kill_tree() -> None:
         fresh = _children(fresh) - stopped or descendants(os.getpid()) - stopped
     for pid in stopped:
         _signal(pid, signal.SIGKILL)
+
+
+def socket_kb() -> int:
+    """Return what a socket's buffer may hold in KiB, if a program cannot widen it; to be asked outside the walls."""
+    return (int(_read(_SEND_BUFFER) or 0) or _SEND_BUFFER_BYTES) // 1024 + 1
 
 
 def count_tasks(user: int) -> int:

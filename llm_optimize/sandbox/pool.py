@@ -25,7 +25,7 @@ class LanePool:
     """Lanes by the last used first; thread-safe. After a fork of the host it is empty: the lanes are the other's."""
 
     def __init__(self, open_lane: Callable[[], Lane], serves: int = _SERVES) -> None:
-        """Use ``open_lane`` (called under the pool's lock) when no idle lane is left; retire one after ``serves`` uses."""
+        """Use ``open_lane`` (called under the pool's lock) when none is idle; retire a lane after ``serves`` uses."""
         self._open = open_lane
         self._serves = serves
         self._idle: list[Lane] = []

@@ -46,14 +46,14 @@ def loopback_ports(network: str) -> list[int]:
 
 
 class _Link:
-    """Two connected sockets; what arrives at one goes out at the other. Bounded: what is not sent yet is not added to."""
+    """Two connected sockets; what arrives at one goes out at the other, no faster than that takes it."""
 
     def __init__(self, inside: socket.socket, outside: socket.socket) -> None:
         self.ends = (inside, outside)
         self.waiting = {inside: bytearray(), outside: bytearray()}  # what is to be sent to each end
         self.open = {inside: True, outside: True}  # whether the end may still say something
         for end in self.ends:
-            end.setblocking(False)
+            end.settimeout(0)
 
     def other(self, end: socket.socket) -> socket.socket:
         return self.ends[1] if end is self.ends[0] else self.ends[0]
@@ -109,7 +109,7 @@ class Relay:
         self._owner = os.getpid()
         for listener, port in zip(listeners, ports, strict=True):
             accepting = socket.socket(fileno=listener)
-            accepting.setblocking(False)
+            accepting.settimeout(0)
             self._selector.register(accepting, selectors.EVENT_READ, port)
         self._selector.register(self._asked, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._serve, name="sandbox relay", daemon=True)

@@ -34,6 +34,7 @@ _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER,
 _UNIX, _INET, _INET6 = 1, 2, 10
 _STREAM, _SEQPACKET, _TYPE = 1, 5, 0xF
 _TCP = 6
+_SOL_SOCKET, _BUFFER_SIZES = 1, (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and their FORCE
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # push characters into a terminal's input
 _ASK_PERSONALITY = 0xFFFFFFFF
 _FARTHEST = 255
@@ -117,6 +118,8 @@ def _checked(policy: dict[str, Any], network: str, *, private_files: bool) -> di
         "ioctl": _switch(1, controls, _answer(errno.ENOTTY)),
         "prctl": _switch(0, options, _answer(errno.EINVAL)),
         "prlimit64": _switch(0, {0: _ALLOW}, _REFUSE),
+        # socket buffers hold memory that no process maps: the watch counts sockets, so their size must stay known
+        "setsockopt": _switch(1, {_SOL_SOCKET: _switch(2, dict.fromkeys(_BUFFER_SIZES, _REFUSE), _ALLOW)}, _ALLOW),
         "personality": _switch(0, {_ASK_PERSONALITY: _ALLOW}, _REFUSE),
     }
 

@@ -160,7 +160,7 @@ class ZygoteBackend:
         _LOG.warning("sandbox: weaker than asked (%s): %s", "; ".join(why), "; ".join(_gaps(lane.layers)))
 
     def _look_at_parent(self) -> None:
-        """Replace a warm parent that has grown, ahead of need: programs go on in the old one until the new one stands."""
+        """Replace a warm parent that has grown: programs go on in the old one until the new one stands."""
         with self._pool.lock:
             old = self._parent
             if old is None or not old.alive or old.grown_kb() <= _GROWTH_KB:
