@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
+_LIMITS = ("memory", "processes")  # told by the program itself, because the kernel told it first
+
 
 class Session:
     """A live program; made by :meth:`llm_optimize.sandbox.Sandbox.session`. Thread-safe: one question at a time.
@@ -63,8 +65,8 @@ class Session:
         self._end = weakref.finalize(self, _end_of_forgotten, self._talk)
         self.started = self._ask(program, question)
         if not self.started.ok and self._over is None:
-            self._finish()
             self._over = self.started
+            self._finish()
 
     @property
     def alive(self) -> bool:
@@ -151,7 +153,11 @@ class Session:
         except NoResult as lie:
             raise Breach(words=str(lie)) from None
         seen = Observed(0, "", b"", *self._talk.printed(), seconds, 0.0, 0.0)
-        return finished(reason, message, values, seen, self._layers)
+        done = finished(reason, message, values, seen, self._layers)
+        if reason in _LIMITS and self._over is None:
+            self._over = done
+            self._finish()
+        return done
 
     def _broken(self, asked: Program, breach: Breach, seconds: float) -> Finished:
         ended = self._finish()
