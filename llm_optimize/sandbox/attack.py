@@ -239,10 +239,12 @@ class Attack:
         missing = attempt.missing(self.layers)
         if missing:
             return Verdict(attempt, "not run", why=(f"needs {missing}",), layers=self.layers)
-        limits = replace(attempt.limits, wall_s=min(attempt.limits.wall_s, wall_s or attempt.limits.wall_s))
+        if wall_s is not None and wall_s < attempt.limits.wall_s:
+            cut = replace(attempt.limits, wall_s=wall_s)
+            attempt = replace(attempt, limits=cut, expect=(*attempt.expect, "timeout"))
         try:
             self._box.run("x = secret", {"secret": _HIDDEN}, ["x"])
-            done = self._box.run(attempt.source, self._inputs, ["breached"], limits)
+            done = self._box.run(attempt.source, self._inputs, ["breached"], attempt.limits)
             problems = [*self._own(attempt, done), *self._bait.touched(), *self._next(), *leftovers.more(self._before)]
         except SandboxError as error:
             lines = (f"the sandbox itself failed: {error}", *self._bait.touched(), *leftovers.more(self._before))
@@ -262,7 +264,7 @@ class Attack:
             raise SandboxError(msg)
         self._honest_values = first.values
         self._honest()  # whatever is started ahead of time stands by now
-        self._before = leftovers.look()
+        self._before = leftovers.settled()
 
     def _honest(self) -> Finished:
         return self._box.run(_honest(), self._inputs, ["score", "state", "left"])

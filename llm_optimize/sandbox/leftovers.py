@@ -15,13 +15,14 @@ from pathlib import Path
 from llm_optimize.sandbox.confine import NOBODY
 from llm_optimize.sandbox.lane import descendants
 
-__all__ = ["MARK", "Leftovers", "look", "more"]
+__all__ = ["MARK", "Leftovers", "look", "more", "settled"]
 
 MARK = "planted"
 """Part of the name of whatever an attempt leaves."""
 
 _SYSV_KEY = 0x1234
 _PAUSE_S = 0.01
+_SETTLED = 5  # looks in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,16 @@ def look() -> Leftovers:
         sockets=sum(link.startswith("socket:") for link in links),
         planted=frozenset((*_files(), *_marked_lines(), *_system_v())),
     )
+
+
+def settled() -> Leftovers:
+    """Return what is there once it stays the same for a while: a process may just be made ahead of need."""
+    last, same = look(), 0
+    while same < _SETTLED:
+        time.sleep(_PAUSE_S)
+        now = look()
+        last, same = now, same + 1 if now == last else 0
+    return last
 
 
 def more(before: Leftovers, patience_s: float = 1.0) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 # tries: fills shared memory, then takes the pages out of its tables, where a count of resident pages sees them
 # expect: memory|raised|killed|processes
 # limits: memory_mb=128,wall_s=5
+# only-by: cgroup
 # needs: rlimits|watch|cgroup
 
 import mmap
