@@ -234,14 +234,13 @@ class Attack:
 
         Args:
             attempt: the program.
-            wall_s: a wall limit below which its own is cut, or None.
+            wall_s: a wall limit to which its own is cut if it may end with ``timeout``, or None.
         """
         missing = attempt.missing(self.layers)
         if missing:
             return Verdict(attempt, "not run", why=(f"needs {missing}",), layers=self.layers)
-        if wall_s is not None and wall_s < attempt.limits.wall_s:
-            cut = replace(attempt.limits, wall_s=wall_s)
-            attempt = replace(attempt, limits=cut, expect=(*attempt.expect, "timeout"))
+        if wall_s is not None and "timeout" in attempt.expect:
+            attempt = replace(attempt, limits=replace(attempt.limits, wall_s=min(wall_s, attempt.limits.wall_s)))
         try:
             self._box.run("x = secret", {"secret": _HIDDEN}, ["x"])
             done = self._box.run(attempt.source, self._inputs, ["breached"], attempt.limits)

@@ -40,8 +40,10 @@ state = {
 
 left = [name for name in sorted(os.listdir(".")) if name]
 for folder in ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"):
-    if os.path.isdir(folder):
+    try:
         left += [f"{folder}/{name}" for name in os.listdir(folder) if "planted" in name]
+    except OSError:
+        pass
 left += [call for call in ("shmget", "semget", "msgget") if getattr(libc, call)(0x1234, *((0,) * (call != "msgget")), 0) >= 0]
 if libc.mq_open(b"/planted", os.O_RDONLY) >= 0:
     left.append("message queue")

@@ -1,7 +1,6 @@
 # tries: keeps memory in the buffers of sockets, where no process maps it
 # expect: memory|raised|killed
 # limits: memory_mb=64,wall_s=5
-# only-by: cgroup
 # needs: pid
 
 import socket
