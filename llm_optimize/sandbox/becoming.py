@@ -76,6 +76,9 @@ class Fences:
         self._version = self._landlock()
         self._rules = self._landlock_rules(order["ports"])
         self._filter = self._seccomp()
+        self._ruleset = landlock.prepare(self._rules, self._version) if self._version and own_files else -1
+        if self._drop:
+            confine.renounce(no_new_privs=self._on("no_new_privs"))
 
     @property
     def user(self) -> int | None:
@@ -114,8 +117,11 @@ class Fences:
         confine.prctl(confine.PR_SET_DUMPABLE, 1)
         confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
         if self._version:
-            home = landlock.Rules(self._rules.read, (folder,), self._rules.devices, self._rules.connect)
-            landlock.restrict(home, self._version)
+            own = self._ruleset
+            if own < 0:
+                home = landlock.Rules(self._rules.read, (folder,), self._rules.devices, self._rules.connect)
+                own = landlock.prepare(home, self._version)
+            landlock.enforce(own)
         if self._filter:
             seccomp.install(self._filter)
         elif self._drop:
@@ -147,11 +153,11 @@ class Fences:
         return self._drop and name not in self._off
 
     def _give_up(self) -> None:
-        if "ipc" in self._kinds:
+        if "ipc" in self._kinds and not self._filter:  # which forbids all that could pass to the next program
             confine.fresh_ipc()
         if self._group is not None:
             self._group.enter()
-        confine.drop_rights(self._user, for_ever=self._on("no_new_privs"))
+        confine.drop_rights(self._user)
 
     def _landlock(self) -> int:
         if not (self._on("landlock") and self._on("no_new_privs")):
@@ -168,7 +174,7 @@ class Fences:
     def _landlock_rules(self, ports: list[int]) -> landlock.Rules:
         connect = {"none": (), "loopback": tuple(ports), "host": None}[self._network]
         if "mount" in self._kinds:
-            return landlock.Rules(("/",), (), confine.DEVICES, connect)
+            return landlock.Rules(("/",), (confine.GUEST_HOMES,), confine.DEVICES, connect)
         shown = (*confine.visible(network=self._network != "none"), *_OF_PROC)
         return landlock.Rules(shown, (), confine.DEVICES, connect)
 

@@ -22,6 +22,7 @@ import sys
 __all__ = [
     "DEVICES",
     "GUEST_HOME",
+    "GUEST_HOMES",
     "GUEST_ID",
     "NOBODY",
     "PR_SET_CHILD_SUBREAPER",
@@ -32,11 +33,13 @@ __all__ = [
     "drop_rights",
     "fresh_home",
     "fresh_ipc",
+    "look_of_home",
     "open_child",
     "other_user",
     "outside",
     "prctl",
     "raise_loopback",
+    "renounce",
     "resize_home",
     "seal_namespaces",
     "unshare",
@@ -44,7 +47,9 @@ __all__ = [
     "write_maps",
 ]
 
-GUEST_HOME = "/box"
+GUEST_HOMES = "/box"
+"""Holds nothing but the next: a rule about this folder holds for whatever is mounted below it."""
+GUEST_HOME = f"{GUEST_HOMES}/home"
 """Where the working folder of a program is mounted; /tmp and /dev/shm lead there."""
 GUEST_ID = 1000
 """User and group number that programs see as their own."""
@@ -163,7 +168,7 @@ def build_root(*, network: bool, own_processes: bool = True) -> bool:
         _show(path)
     _make_devices()
     proc = _mount_proc() if own_processes else _show("/proc")
-    os.mkdir(GUEST_HOME)
+    os.makedirs(GUEST_HOME)
     for link in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - names that programs use, each one private
         if not os.path.lexists(link):
             os.makedirs(os.path.dirname(link), exist_ok=True)
@@ -189,6 +194,13 @@ def fresh_home(megabytes: int, *, first: bool = False) -> None:
         call("umount2", GUEST_HOME.encode(), _MNT_DETACH)
     options = f"size={megabytes}m,nr_inodes={_MAX_FILES},mode=700,uid={GUEST_ID},gid={GUEST_ID}"
     _mount("tmpfs", GUEST_HOME, _MS_NOSUID | _MS_NODEV, options)
+
+
+def look_of_home() -> tuple[object, ...]:
+    """Return what changes when anything in the working folder is made, changed or marked, for good."""
+    seen, space = os.stat(GUEST_HOME), os.statvfs(GUEST_HOME)
+    times = (seen.st_atime_ns, seen.st_mtime_ns, seen.st_ctime_ns)
+    return (*times, seen.st_mode, seen.st_uid, seen.st_gid, seen.st_nlink, seen.st_size, space.f_files - space.f_ffree)
 
 
 def resize_home(megabytes: int) -> None:
@@ -231,23 +243,30 @@ def fresh_ipc() -> None:
     unshare(("ipc",))
 
 
-def drop_rights(user: int | None, *, for_ever: bool = True) -> None:
-    """Become a process that can gain nothing: no capabilities, now or by exec, and another user if one is given.
+def renounce(*, no_new_privs: bool) -> None:
+    """Give up, for this process and its children, all rights that an exec could give; those held now stay.
 
     Args:
-        user: the user to become.
-        for_ever: whether programs that carry rights of their own give none any more (no_new_privs).
+        no_new_privs: whether programs that carry rights of their own give none any more.
 
     Raises:
         OSError: the kernel refused; then no program may run.
     """
-    if for_ever:
+    if no_new_privs:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
     for capability in range(64):
         try:
             prctl(PR_CAPBSET_DROP, capability)
         except OSError:
             break  # beyond the last capability of this kernel, or we hold no right to drop any
+
+
+def drop_rights(user: int | None) -> None:
+    """Become a process that holds no capabilities, and another user if one is given.
+
+    Raises:
+        OSError: the kernel refused; then no program may run.
+    """
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)

@@ -75,6 +75,7 @@ class Keeper:
             ungrouped: why there is none.
         """
         self._host = host
+        self._pid = pid
         self._drop = order["drop"]
         self._kinds = kinds(order)
         self._group = group
@@ -82,6 +83,7 @@ class Keeper:
         self._socket_kb = order["socket_kb"]
         self._spare: tuple[int, socket.socket] | None = None
         self._unheard = True
+        self._untouched: tuple[object, ...] = ()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 takes from inside only what it has a handler for
         confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
         missing = [("cgroup", ungrouped)] if ungrouped else []
@@ -97,7 +99,7 @@ class Keeper:
     def _build(self, order: dict[str, Any], missing: list[tuple[str, str]]) -> bool:
         """Put up the walls; return whether there is a /proc that shows the programs' processes."""
         if "mount" not in self._kinds:
-            return "pid" not in self._kinds  # else /proc shows the numbers of another namespace
+            return True  # the host's, with the numbers of another namespace
         own = "pid" in self._kinds
         try:
             proc = confine.build_root(network=order["network"] == "host", own_processes=own)
@@ -126,9 +128,19 @@ class Keeper:
         user = ["user"] if self._fences.user is not None and "user" not in self._kinds else []
         return [*self._kinds, *user, *(["watch"] if self._watched else []), *self._fences.layers, "tree_kill"]
 
-    def serve(self, runs: Mapping[str, Callable[[dict[str, Any]], None]]) -> Callable[[], None]:
-        """Return in a program's process only, with what it has to do, one of ``runs``; the lane itself ends here."""
-        self._runs = runs
+    def serve(
+        self, runs: Mapping[str, Callable[[dict[str, Any]], None]], rehearse: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Return in a program's process only; the lane itself ends here.
+
+        Args:
+            runs: what a program's process does in the end, by the word in its order.
+            rehearse: done by a process while it waits for a program.
+
+        Returns:
+            What the process has to do.
+        """
+        self._runs, self._rehearse = runs, rehearse
         ahead = "mount" in self._kinds and self._drop  # elsewhere each program has a folder that we do not know yet
         job = self._stand_by(confine.GUEST_HOME if ahead else "/")
         if job is not None:
@@ -146,8 +158,9 @@ class Keeper:
             if not ahead and (job := self._stand_by(order["folder"])):
                 return job
             self._report(self._supervise(self._hand_over(order, descriptors), order))
-            if "mount" in self._kinds:
+            if "mount" in self._kinds and confine.look_of_home() != self._untouched:
                 confine.fresh_home(self._megabytes)
+                self._untouched = confine.look_of_home()
 
     def _stand_by(self, folder: str) -> Callable[[], None] | None:
         """Fork a process that gives up its rights and waits for a program; return what it has to do, in it only."""
@@ -197,10 +210,11 @@ class Keeper:
         return child
 
     def _supervise(self, child: int, order: dict[str, Any]) -> lane.Ended:
-        kill, pids = lane.kill_namespace, lane.namespace_pids
-        if "pid" not in self._kinds:
-            kill, pids = lane.kill_tree, lambda: list(lane.descendants(os.getpid()))
-        watch = lane.Watch(order["limits"], pids, self._socket_kb) if self._watched else None
+        alone = {"pid", "mount"} <= set(self._kinds)  # then /proc shows our namespace, and us as its process 1
+        own = 1 if alone else self._pid
+        pids = lane.namespace_pids if alone else lambda: list(lane.descendants(own))
+        kill = lane.kill_namespace if "pid" in self._kinds else lane.kill_tree
+        watch = lane.Watch(order["limits"], pids, self._socket_kb, own) if self._watched else None
         descriptor = confine.open_child(child)
         reason = lane.wait(descriptor, self._host.fileno(), watch)
         os.close(descriptor)
@@ -224,6 +238,8 @@ class Keeper:
             channel.send(str(error).encode())
             os._exit(1)
         channel.send(b"ok")
+        if self._drop:
+            self._rehearse()
         message, descriptors = receive(channel)
         if not message:
             os._exit(0)

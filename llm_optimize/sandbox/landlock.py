@@ -17,7 +17,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["Rules", "attributes", "restrict", "version"]
+__all__ = ["Rules", "attributes", "enforce", "prepare", "version"]
 
 _SYS_CREATE, _SYS_ADD_RULE, _SYS_RESTRICT = 444, 445, 446
 _ASK_VERSION = 1
@@ -66,8 +66,17 @@ def attributes(known: int, *, ports: bool) -> tuple[int, int, int]:
     return files, net, _ABSTRACT_UNIX | _SIGNAL if known >= _SCOPE_VERSION else 0
 
 
-def restrict(rules: Rules, known: int) -> None:
-    """Put the rules on this process and on all that it will start.
+def enforce(ruleset: int) -> None:
+    """Put prepared rules on this process and on all that it will start.
+
+    Raises:
+        OSError: the kernel refused, for example because the process may still gain rights by exec.
+    """
+    _call(_SYS_RESTRICT, ruleset, 0)
+
+
+def prepare(rules: Rules, known: int) -> int:
+    """Return a descriptor of the rules, for any number of processes.
 
     Args:
         rules: what stays allowed.
@@ -88,9 +97,10 @@ def restrict(rules: Rules, known: int) -> None:
                 _allow(ruleset, path, allowed)
         for port in (rules.connect or ()) if net else ():
             _call(_SYS_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", _CONNECT, port), 0)
-        _call(_SYS_RESTRICT, ruleset, 0)
-    finally:
+    except OSError:
         os.close(ruleset)
+        raise
+    return ruleset
 
 
 def _allow(ruleset: int, path: str, allowed: int) -> None:

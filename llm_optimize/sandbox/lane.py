@@ -56,19 +56,23 @@ class Ended:
 class Watch:
     """Counts what the processes of a program use together; a limit per process is the kernel's own business."""
 
-    def __init__(self, limits: Mapping[str, float], pids: Callable[[], Iterable[int]], a_socket_kb: int) -> None:
+    def __init__(
+        self, limits: Mapping[str, float], pids: Callable[[], Iterable[int]], a_socket_kb: int, own: int
+    ) -> None:
         """Watch the processes that ``pids()`` names under ``cpu_s``, ``memory_mb`` and ``processes`` of ``limits``.
 
         Args:
             limits: see above.
             pids: names the processes, as often as asked.
             a_socket_kb: what the buffers of one socket are taken to hold, from :func:`socket_kb`.
+            own: the lane's own number, as /proc shows it.
         """
         self._socket_kb = a_socket_kb
         self._limits = limits
         self._pids = pids
         self._looks = 0
-        self._start_bytes = (_stat(os.getpid()) or [0] * 21)[20]
+        self._own = own
+        self._start_bytes = (_stat(own) or [0] * 21)[20]
         self.peak_kb = 0
 
     def check(self) -> str:
@@ -105,7 +109,7 @@ class Watch:
         limit_kb = self._limits["memory_mb"] * 1024
         if resident_kb <= limit_kb:
             return False
-        exact_kb = sum(map(_own_kb, alive)) - _own_kb(os.getpid())  # the lane's share stands for the preloaded modules'
+        exact_kb = sum(map(_own_kb, alive)) - _own_kb(self._own)  # the lane's share stands for the preloaded modules'
         self.peak_kb = max(self.peak_kb, exact_kb)
         return exact_kb > limit_kb
 
@@ -124,7 +128,7 @@ def wait(descriptor: int, orders: int, watch: Watch | None) -> str:
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     poller.register(orders, select.POLLIN)
-    pause = 1.0  # short programs are common, long ones need no close watch
+    pause = 2.0  # short programs are common, long ones need no close watch
     while True:
         ready = {number for number, _ in poller.poll(pause)}
         if descriptor in ready:

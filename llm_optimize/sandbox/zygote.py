@@ -198,7 +198,7 @@ def output_pipes(limits: Limits) -> list[Pipe]:
 @contextlib.contextmanager
 def _folder(*, needed: bool) -> Iterator[str]:
     if not needed:
-        yield "/box"
+        yield ""  # the lane has one of its own
         return
     with tempfile.TemporaryDirectory(prefix="box-", ignore_cleanup_errors=True) as folder:
         yield folder
