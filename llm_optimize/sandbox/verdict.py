@@ -163,7 +163,7 @@ def claimed(program: Program, result: bytes) -> tuple[Reason, str, dict[str, Any
         NoResult: it is not well-formed, so it was not our side that wrote it.
     """
     try:
-        frame = codec.decode(result)
+        frame = codec.decode(result, nodes=codec.MAX_RESULT_NODES)
     except codec.NotData as error:
         raise NoResult(str(error)) from None
     fault = _fault(program, frame)
