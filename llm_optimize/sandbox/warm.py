@@ -66,8 +66,12 @@ class WarmParent:
             BadInput: one of the modules is missing or cannot be imported; names it.
             SandboxError: the process could not be started.
         """
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            msg = f"the sandbox cannot be started: {error}"
+            raise SandboxError(msg) from error
         with theirs:
             command = [*wrapper, sys.executable, "-I", "-B", "-X", "utf8", str(GUEST), str(theirs.fileno())]
             try:
@@ -310,8 +314,12 @@ def memory_file(chunks: Sequence[bytes | memoryview]) -> int:
     """Return a descriptor of a file in memory that holds the chunks and that nobody can change any more."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("task", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        _write_all(descriptor, chunks)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        try:
+            _write_all(descriptor, chunks)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        except OSError:
+            os.close(descriptor)
+            raise
         return descriptor
     with tempfile.NamedTemporaryFile() as file:  # interpreters built for old C libraries have no memfd_create
         _write_all(file.fileno(), chunks)

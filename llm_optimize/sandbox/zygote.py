@@ -51,8 +51,6 @@ _UNCOVERED = (
     "no share of the processor is set aside: a program may keep every core busy until its limit",
     "system folders and the interpreter's packages can be read",
 )
-_LOOK_EVERY = 1000  # programs
-_GROWTH_KB = 128 * 1024
 _OUTPUT_FACTOR = 16  # printing this many times the kept output ends a program
 
 ENVIRONMENT = {
@@ -66,14 +64,25 @@ ENVIRONMENT = {
 class ZygoteBackend:
     """Runs programs in lanes of one warm parent; thread-safe; a dead warm parent is replaced at the next run."""
 
-    def __init__(self, preload: Sequence[str], network: str, without: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        preload: Sequence[str],
+        network: str,
+        without: Sequence[str] = (),
+        *,
+        look_every: int = 1000,
+        growth_kb: int = 128 * 1024,
+    ) -> None:
         """Remember what to load; nothing is started before the first run.
 
         Args:
             preload: modules to import.
             network: ``none``, ``host`` or ``loopback:`` with ports.
             without: layers to leave out, for tests and for ``doctor``; announced like any other weakness.
+            look_every: programs between two looks at the warm parent's memory.
+            growth_kb: KiB by which it may grow before it is replaced.
         """
+        self._look_every, self._growth_kb = look_every, growth_kb
         self._preload = tuple(preload)
         self._network = network
         self._without = tuple(without)
@@ -86,13 +95,12 @@ class ZygoteBackend:
 
     def run(self, program: Program) -> Finished:
         """Run the program in a lane of its own. See :class:`llm_optimize.sandbox.base.Backend`."""
-        with contextlib.ExitStack() as stack:
-            files = []
-            for chunks in (encode_task(program), encode_inputs(program)):
-                files.append(memory_file(chunks))
-                stack.callback(os.close, files[-1])
-            lane, report, seconds = self._run(program.limits, files)
-        if next(self._looks) % _LOOK_EVERY == 0:
+        try:
+            lane, report, seconds = self._with_files(program)
+        except OSError as error:  # no descriptors, memory or disk left
+            msg = f"the sandbox could not run the program: {error}"
+            raise SandboxError(msg) from error
+        if next(self._looks) % self._look_every == 0:
             self._look_at_parent()
         seen = Observed(
             status=report.status,
@@ -122,6 +130,14 @@ class ZygoteBackend:
                 self._pool.clear()
                 self._parent.close()
                 self._parent = None
+
+    def _with_files(self, program: Program) -> tuple[Lane, Report, float]:
+        with contextlib.ExitStack() as stack:
+            files = []
+            for chunks in (encode_task(program), encode_inputs(program)):
+                files.append(memory_file(chunks))
+                stack.callback(os.close, files[-1])
+            return self._run(program.limits, files)
 
     def _run(self, limits: Limits, files: list[int]) -> tuple[Lane, Report, float]:
         while True:
@@ -163,7 +179,7 @@ class ZygoteBackend:
         """Replace a warm parent that has grown: programs go on in the old one until the new one stands."""
         with self._pool.lock:
             old = self._parent
-            if old is None or not old.alive or old.grown_kb() <= _GROWTH_KB:
+            if old is None or not old.alive or old.grown_kb() <= self._growth_kb:
                 return
         fresh = self._new_parent()
         with self._pool.lock:
