@@ -104,8 +104,9 @@ def _orphans() -> list[int]:
 def _is_orphan(pid: int, user: int) -> bool:
     folder = Path("/proc") / str(pid)
     try:
-        parent = int((folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
-        return parent == 1 and pid != os.getpid() and folder.stat().st_uid == user
+        state, parent = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[:2]
+        ended = state in "ZX"  # waits to be collected by whoever is process 1 here, which may take its time
+        return not ended and parent == "1" and pid != os.getpid() and folder.stat().st_uid == user
     except (OSError, IndexError, ValueError):
         return False  # it ended meanwhile
 
