@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from llm_optimize.errors import BadInput
+from llm_optimize.errors import BadInput, SandboxError
 from llm_optimize.sandbox.backends import BACKENDS, LANES, make, missing
 from llm_optimize.sandbox.base import LAYERS, Call, Limits, Program, named
 from llm_optimize.sandbox.checking import as_cases, ask_all
@@ -14,7 +16,7 @@ from llm_optimize.sandbox.relay import loopback_ports
 from llm_optimize.sandbox.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from llm_optimize.sandbox.base import Backend, Finished, Layers
     from llm_optimize.sandbox.checking import Case, Checked
@@ -116,10 +118,9 @@ class Sandbox:
             BadInput: ``script`` is no text, a name is no identifier, or an input is not data.
             SandboxError: the sandbox itself failed, which says nothing about the program.
         """
-        given = dict(inputs or {})
-        named(list(given), "inputs")
-        program = Program(_text(script), given, named(outputs, "outputs"), None, limits or self.limits)
-        return self._started().run(program)
+        given = _mapping(inputs, "inputs")
+        program = Program(_text(script), given, named(outputs, "outputs"), None, self._limits(limits))
+        return self._run(program)
 
     def call(  # noqa: PLR0913 - mirrors a call: what, with what, how often
         self,
@@ -154,8 +155,11 @@ class Sandbox:
             msg = f"repeat is {repeat!r}: give a whole number of at least 1"
             raise BadInput(msg)
         (function,) = named([name], "name")
-        call = Call(function, tuple(args), dict(kwargs or {}), repeat)
-        return self._started().run(Program(_text(source), {}, (), call, limits or self.limits))
+        if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
+            msg = f"args is a {type(args).__name__}: give a tuple of arguments, such as (3,)"
+            raise BadInput(msg)
+        call = Call(function, tuple(args), _mapping(kwargs, "kwargs"), repeat)
+        return self._run(Program(_text(source), {}, (), call, self._limits(limits)))
 
     def session(
         self,
@@ -182,9 +186,10 @@ class Sandbox:
             ...     session.call("add", 2).values["result"]
             42
         """
-        given = dict(inputs or {})
-        named(list(given), "inputs")
-        return Session(self._started().open, Program(_text(source), given, (), None, limits or self.limits))
+        given = _mapping(inputs, "inputs")
+        program = Program(_text(source), given, (), None, self._limits(limits))
+        with _of_the_system():
+            return Session(self._started().open, program)
 
     def check(  # noqa: PLR0913 - mirrors call: what, with what, how judged
         self,
@@ -234,7 +239,8 @@ class Sandbox:
         Raises:
             SandboxError: it cannot be started.
         """
-        return self._started().layers()
+        with _of_the_system():
+            return self._started().layers()
 
     def close(self) -> None:
         """End every process; a later run starts the sandbox again."""
@@ -259,6 +265,16 @@ class Sandbox:
         """Arrive unstarted."""
         self.__init__(*settings)  # type: ignore[misc]  # the settings are the arguments of __init__
 
+    def _limits(self, limits: Limits | None) -> Limits:
+        if limits is not None and not isinstance(limits, Limits):
+            msg = f"limits is {limits!r}: give a Limits(...)"
+            raise BadInput(msg)
+        return limits or self.limits
+
+    def _run(self, program: Program) -> Finished:
+        with _of_the_system():
+            return self._started().run(program)
+
     def _started(self) -> Backend:
         with self._lock:
             if self._backend is None:
@@ -276,6 +292,26 @@ def describe(network: str = "none", backend: str = "auto") -> Layers:
     """
     with Sandbox(network=network, backend=backend) as box:
         return box.layers()
+
+
+@contextlib.contextmanager
+def _of_the_system() -> Iterator[None]:
+    """What the machine refuses us (room, descriptors, processes) says nothing about the program."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"the sandbox failed: {error}; look for room in the temporary folder, and for free descriptors"
+        raise SandboxError(msg) from error
+
+
+def _mapping(given: object, field: str) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        msg = f"{field} is a {type(given).__name__}: give a dict of values by name"
+        raise BadInput(msg)
+    named(list(given), field)
+    return dict(given)
 
 
 def _text(source: object) -> str:
