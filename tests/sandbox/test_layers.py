@@ -48,7 +48,7 @@ def test_honest_programs_work(box, work):
 
 
 def test_numeric_libraries_work():
-    """Both numpy and scikit-learn work under all layers, preloaded or imported by the program, with threads of their own."""
+    """Both numpy and scikit-learn work under all layers, preloaded or imported, with threads of their own."""
     pytest.importorskip("sklearn")
     source = (
         "import numpy as np\nfrom sklearn.ensemble import RandomForestClassifier\nfrom sklearn.svm import SVC\n"
