@@ -11,6 +11,7 @@ last tenth of each figure and its slope over the whole run; the status is 1 if o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import statistics
@@ -75,6 +76,7 @@ class Soak:
         self._times: list[float] = []
         self.samples: list[Sample] = []
         self.wrong: list[str] = []
+        self.done = 0
 
     def run(self) -> None:
         """Run all programs."""
@@ -87,6 +89,9 @@ class Soak:
             for worker in workers:
                 worker.join()
             self.samples.append(self._sample())
+            self.done = start + every
+            if len(self.samples) % (SAMPLES // 10) == 0:
+                print(f"... {self.done}", file=sys.stderr, flush=True)
 
     def _work(self, end: int) -> None:
         while True:
@@ -184,10 +189,11 @@ def main() -> int:
         with Sandbox() as box:
             soak = Soak(box, number, args.threads, Path(folder))
             print(f"layers: {', '.join(box.layers().in_force)}", flush=True)
-            soak.run()
+            with contextlib.suppress(KeyboardInterrupt):  # then what was done is judged
+                soak.run()
         seconds = time.monotonic() - begun
         left = list(Path(folder).rglob("*"))
-    print(f"{number} evaluations in {seconds:.0f} s: {number / seconds:.0f} per second, {args.threads} threads")
+    print(f"{soak.done} evaluations in {seconds:.0f} s: {soak.done / seconds:.0f} per second, {args.threads} threads")
     flat = _judge(soak.samples, ALLOWED | ({"ms": (math.inf, 0)} if args.any_speed else {}))
     print(f"ended otherwise than they should: {len(soak.wrong)}; files left after closing: {len(left)}")
     for line in soak.wrong[:5]:
