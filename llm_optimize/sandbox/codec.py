@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["MAX_BYTES", "MAX_NODES", "MAX_RESULT_NODES", "NotData", "decode", "encode", "encode_outcome"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "MAX_RESULT_NODES", "NotData", "decode", "encode", "encode_outcome"]
 
 MAX_BYTES = 512 * 1024 * 1024
 """Size of an encoded value in bytes."""

@@ -146,7 +146,7 @@ class Session:
                 self._over = self._broken(asked, breach, time.perf_counter() - start)
                 return self._over
 
-    def _answered(self, asked: Program, body: bytes, start: float) -> Finished:
+    def _answered(self, asked: Program, body: memoryview, start: float) -> Finished:
         seconds = time.perf_counter() - start
         try:
             reason, message, values = claimed(asked, body)

@@ -59,7 +59,7 @@ class Talk:
         """Whether this process began it, and not one that this process was forked from."""
         return self._owner == os.getpid()
 
-    def ask(self, chunks: Sequence[bytes | memoryview], seconds: float) -> bytes:
+    def ask(self, chunks: Sequence[bytes | memoryview], seconds: float) -> memoryview:
         """Ask one question and return the body of its answer.
 
         Args:
@@ -81,9 +81,9 @@ class Talk:
             self._look(max(0.0, deadline - time.monotonic()))
             if time.monotonic() >= deadline and not self._complete():
                 raise Breach(cause="timeout")
-        body = bytes(memoryview(self._heard)[HEADER:])
+        body = memoryview(self._heard)[HEADER:]  # not copied: it may be large
         self._nonce = b""
-        self._heard.clear()
+        self._heard = bytearray()
         while self._look(0.0):  # what it had printed before it answered lies in the pipes by now
             if time.monotonic() >= deadline:
                 raise Breach(cause="timeout")

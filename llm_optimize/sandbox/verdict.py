@@ -156,7 +156,7 @@ class NoResult(Exception):
         super().__init__(f"what it sent back is no result: {why}")
 
 
-def claimed(program: Program, result: bytes) -> tuple[Reason, str, dict[str, Any]]:
+def claimed(program: Program, result: bytes | memoryview) -> tuple[Reason, str, dict[str, Any]]:
     """Return what the program says of itself: a failure with its message, or exactly the wanted values.
 
     Raises:
