@@ -143,8 +143,8 @@ class Kills:
             self.stuck.append("the study did not begin")
             return False
         time.sleep(self._draw.random() * 0.05)
-        pid = None
-        for _ in range(2000):
+        pid, ends = None, time.monotonic() + PATIENCE_S
+        while time.monotonic() < ends:
             if self._victim.status is not None:
                 self.stuck.append(f"the study ended early, status {self._victim.status}")
                 return False
@@ -157,7 +157,7 @@ class Kills:
         return self._kill(target, pid)
 
     def _kill(self, target: str, pid: int) -> bool:
-        before, born = self._victim.told(), _born(pid)
+        born = _born(pid)
         doomed = _below(pid) | ({pid: born} if born is not None else {})
         try:
             os.kill(pid, signal.SIGKILL)
@@ -174,6 +174,7 @@ class Kills:
             self.orphans.append(f"after the {target} was killed: {alive}")
         else:
             self.seconds.append(took)
+        before = self._victim.told()
         if target == "owner":
             self._victim.start()
         if not self._victim.goes_on(before):
@@ -197,7 +198,7 @@ def main() -> int:
     args = parser.parse_args()
     number = 12 if args.quick else args.kills
     with tempfile.TemporaryDirectory() as folder:
-        store, steps = Path(folder) / "studies.db", number * 30
+        store, steps = Path(folder) / "studies.db", number * 15
         victim = Victim(store, steps)
         kills = Kills(victim, number, args.seed)
         try:
