@@ -31,7 +31,7 @@ from llm_optimize.sandbox import Sandbox
 from llm_optimize.sandbox.attack import WALLS, Attack, Bait, attempts
 from llm_optimize.sandbox.base import LAYERS
 
-USER = 65533  # no account; root's programs run as 65534, so the two do not meet
+USER = 65533  # no account, and one fewer for each configuration, so that none finds what another left
 ROOT = Path(__file__).parents[2]
 WALL_S = 1.0
 WORKERS = 2
@@ -188,7 +188,8 @@ def run_all(pairs: list[tuple[int, str]], names: list[str]) -> Results:
 
     def timed(pair: tuple[int, str]) -> dict[str, dict]:
         started = time.monotonic()
-        rows = configuration(*pair, names)
+        user = pair[0] - pairs.index(pair) if pair[0] == USER else pair[0]
+        rows = configuration(user, pair[1], names)
         print(f"... user {pair[0]}, without {pair[1] or 'nothing'}: {time.monotonic() - started:.0f} s", flush=True)
         return rows
 
