@@ -14,10 +14,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import ModuleType
 
-__all__ = ["HEADER", "NONCE", "serve"]
+__all__ = ["HEADER", "NONCE", "Data", "once", "serve"]
+
+Data = bytes | bytearray | memoryview
 
 NONCE = 16
 """Bytes of the random number that ties an answer to its question."""
@@ -25,30 +26,58 @@ HEADER = 8 + NONCE
 """Bytes before the body."""
 
 
-def serve(asked: int, answers: int, inputs: Mapping[str, Any], codec: ModuleType, program: ModuleType) -> None:
+def once(task: Data, inputs: Data, codec: ModuleType, program: ModuleType) -> list[bytes | memoryview]:
+    """Run one program and return its result, encoded.
+
+    Args:
+        task: encoded, as :func:`program.perform` takes it.
+        inputs: encoded variables that the program finds set.
+        codec: as for :func:`serve`.
+        program: as for :func:`serve`.
+    """
+    try:
+        given = codec.decode(task), codec.decode(inputs, copy=False)
+    except codec.NotData as error:
+        return codec.encode_outcome(_unusable(error, program))  # type: ignore[no-any-return]  # a sibling by path
+    return codec.encode_outcome(program.perform(*given))  # type: ignore[no-any-return]  # a sibling by path
+
+
+def serve(asked: int, answers: int, inputs: Data, codec: ModuleType, program: ModuleType) -> None:
     """Answer questions until there are no more.
 
     Args:
         asked: descriptor of the questions.
         answers: descriptor of the answers.
-        inputs: variables that the program finds set at the first question.
+        inputs: encoded variables that the program finds set at the first question.
         codec: the sibling that reads and writes values.
         program: the sibling that runs source.
     """
-    space = program.namespace(inputs)
+    space: dict[str, Any] | None = None
     scripts = 0
     while header := _exactly(asked, HEADER):
         body = _exactly(asked, struct.unpack_from("<Q", header)[0])
-        task = codec.decode(body, copy=False)
-        space.update(task["inputs"])
-        scripts += task["source"] is not None
-        name = program.FILENAME if scripts <= 1 else f"{program.FILENAME[:-1]} {scripts}>"
-        chunks = codec.encode_outcome(program.answer(space, task, name))
-        del task  # what was asked is the program's to keep, not ours
+        try:
+            space = program.namespace(codec.decode(inputs, copy=False)) if space is None else space
+            task = codec.decode(body, copy=False)
+        except codec.NotData as error:
+            outcome = _unusable(error, program)
+        else:
+            space.update(task["inputs"])
+            scripts += task["source"] is not None
+            name = program.FILENAME if scripts <= 1 else f"{program.FILENAME[:-1]} {scripts}>"
+            outcome = program.answer(space, task, name)
+            del task  # what was asked is the program's to keep, not ours
+        chunks = codec.encode_outcome(outcome)
+        del outcome
         sys.stdout.flush()
         sys.stderr.flush()
         size = sum(map(len, chunks))
         _write(answers, [struct.pack("<Q", size) + header[8:], *chunks])
+
+
+def _unusable(error: Exception, program: ModuleType) -> dict[str, Any]:
+    """What the host sent is well-formed, so it is something that is missing on this side."""
+    return program.failed("raised", f"what the program is given cannot be had inside: {error}")  # type: ignore[no-any-return]  # a sibling by path
 
 
 def _exactly(descriptor: int, size: int) -> bytearray:

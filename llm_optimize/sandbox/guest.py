@@ -185,9 +185,7 @@ def _give(chunks: list[bytes | memoryview]) -> None:
 
 
 def _run_data(_order: dict[str, Any]) -> None:
-    task = codec.decode(_take(_TASK))
-    inputs = codec.decode(_take(_INPUTS), copy=False)
-    chunks = codec.encode_outcome(program.perform(task, inputs))
+    chunks = answering.once(_take(_TASK), _take(_INPUTS), codec, program)
     sys.stdout.flush()
     sys.stderr.flush()
     _give(chunks)
@@ -208,7 +206,7 @@ def _run_pickled(_order: dict[str, Any]) -> None:
 
 
 def _run_session(_order: dict[str, Any]) -> None:
-    answering.serve(_TASK, _RESULT, codec.decode(_take(_INPUTS), copy=False), codec, program)
+    answering.serve(_TASK, _RESULT, _take(_INPUTS), codec, program)
 
 
 def _run_command(order: dict[str, Any]) -> None:

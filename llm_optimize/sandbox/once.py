@@ -38,7 +38,7 @@ def main(folder: Path, wires: tuple[int, int] | None = None) -> None:
         folder: the exchange.
         wires: where questions are read and answers written, if there is no one task but a session.
     """
-    inputs = codec.decode((folder / "inputs").read_bytes())
+    inputs = bytearray((folder / "inputs").read_bytes())  # arrays become views of it, to be written to
     limits = json.loads((folder / "limits").read_text("ascii"))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # text streams
@@ -46,8 +46,7 @@ def main(folder: Path, wires: tuple[int, int] | None = None) -> None:
     if wires is not None:
         answering.serve(*wires, inputs, codec, program)
         os._exit(0)
-    task = codec.decode((folder / "task").read_bytes())
-    chunks = codec.encode_outcome(program.perform(task, inputs))
+    chunks = answering.once((folder / "task").read_bytes(), inputs, codec, program)
     sys.stdout.flush()
     sys.stderr.flush()
     _lift_file_limit()

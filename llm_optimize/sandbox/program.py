@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-__all__ = ["FILENAME", "answer", "explain", "namespace", "perform"]
+__all__ = ["FILENAME", "answer", "explain", "failed", "namespace", "perform"]
 
 FILENAME = "<program>"
 """What a program's tracebacks call its source; further scripts of a session are ``<program 2>``, ..."""
@@ -69,9 +69,9 @@ def answer(space: dict[str, Any], task: Mapping[str, Any], filename: str = FILEN
         if task["call"] is not None:
             return _finished(_repeat(_function(space, task["call"]["name"]), task["call"], clock))
     except _MissingError as missing:
-        return _failed("missing_output", str(missing))
+        return failed("missing_output", str(missing))
     except BaseException as error:  # noqa: BLE001 - the jail's own border: whatever a program raises is its result
-        return _failed(_reason(error), explain(error))
+        return failed(_reason(error), explain(error))
     return _finished(values)
 
 
@@ -93,7 +93,8 @@ def _finished(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"reason": "finished", "message": "", "values": values}
 
 
-def _failed(reason: str, message: str) -> dict[str, Any]:
+def failed(reason: str, message: str) -> dict[str, Any]:
+    """Return the outcome of a program that failed for this reason, told in these words."""
     return {"reason": reason, "message": message, "values": {}}
 
 

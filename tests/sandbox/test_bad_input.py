@@ -7,10 +7,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
 
+import llm_optimize
 from llm_optimize.errors import BadInput, SandboxError
 from llm_optimize.sandbox import Limits, Sandbox
 
@@ -122,6 +124,29 @@ def test_a_full_disk(backend, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrays_where_there_is_no_numpy(backend, tmp_path):
+    """An array given to a program whose interpreter has no numpy is a failure that says so, in runs and sessions."""
+    numpy = pytest.importorskip("numpy")
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=120)
+    python = venv / "bin" / "python"
+    code = (
+        "import numpy, sys\nfrom llm_optimize.sandbox import Sandbox\n"
+        "with Sandbox(backend=sys.argv[1]) as box:\n"
+        "    array = numpy.zeros(3)\n"
+        "    found = [box.run('x', {'x': array}), box.call('def f(x): pass', 'f', (array,))]\n"
+        "    with box.session('def f(x): pass') as session: found.append(session.call('f', array))\n"
+        "    assert {done.reason for done in found} == {'raised'}, found\n"
+        "    assert all('numpy is not installed' in done.message for done in found), found\n"
+        "    assert box.run('x = 1', outputs=['x']).ok\n"
+    )
+    paths = [str(Path(module.__file__).parents[1]) for module in (numpy, psutil, llm_optimize)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run([python, "-c", code, backend], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
