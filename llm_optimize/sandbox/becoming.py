@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import functools
 import importlib.util
 import mmap
 import os
@@ -114,6 +115,9 @@ class Fences:
         if self._drop:
             os.environ.update(HOME=folder, TMPDIR=folder)
             self._give_up()
+        if self._on("rlimits"):
+            for kind, value in _ALWAYS.items():
+                _lower(kind, value)
         confine.prctl(confine.PR_SET_DUMPABLE, 1)
         confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
         if self._version:
@@ -135,8 +139,6 @@ class Fences:
         _lower(resource.RLIMIT_AS, self._mapped + (int(limits["memory_mb"]) << 20))
         _lower(resource.RLIMIT_CPU, seconds, seconds + 1)  # a signal that names the reason, then one that ends it
         _lower(resource.RLIMIT_FSIZE, files)
-        for kind, value in _ALWAYS.items():
-            _lower(kind, value)
         if others >= 0:
             # one too many, so that the watch sees it and says so
             _lower(resource.RLIMIT_NPROC, int(limits["processes"]) + others + 1)
@@ -232,6 +234,7 @@ def _is_root(number: int) -> bool:
         return number == 0
 
 
+@functools.cache
 def _counts_per_namespace() -> bool:
     """Since Linux 5.14 processes are counted per user namespace; before, all of the user's on the machine were."""
     major, minor = os.uname().release.split(".")[:2]

@@ -53,9 +53,7 @@ def kinds(order: dict[str, Any]) -> tuple[str, ...]:
 
 def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
     """Return the next message and the descriptors that came with it, none of which a new program inherits."""
-    message, descriptors, _, _ = socket.recv_fds(channel, _MESSAGE, 8)
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - takes no keyword
+    message, descriptors, _, _ = socket.recv_fds(channel, _MESSAGE, 8, socket.MSG_CMSG_CLOEXEC)
     return message, descriptors
 
 

@@ -72,11 +72,12 @@ class Watch:
         self._pids = pids
         self._looks = 0
         self._own = own
-        self._start_bytes = (_stat(own) or [0] * 21)[20]
+        self._start_bytes = 0
         self.peak_kb = 0
 
     def check(self) -> str:
         """Return the reason to end the program now, or an empty text."""
+        self._start_bytes = self._start_bytes or (_stat(self._own) or [0] * 21)[20]
         tasks, cpu, resident_kb, mapped, alive = 0, 0.0, 0, 0, []
         for pid in self._pids():
             numbers = _stat(pid)
