@@ -89,7 +89,10 @@ def test_limits_hold_without_a_layer(name):
         "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n"
         "        x = bytearray(b'x') * (48 << 20)\n        time.sleep(9)\ntime.sleep(9)"
     )
-    crowd = "import threading, time\nfor _ in range(40): threading.Thread(target=time.sleep, args=(9,)).start()"
+    crowd = (
+        "import threading, time\nfor _ in range(40): threading.Thread(target=time.sleep, args=(9,)).start()\n"
+        "time.sleep(9)"
+    )
     with Sandbox(backend="zygote", without=(name,), limits=LIMITS) as sandbox:
         assert sandbox.run(hog, limits=Limits(memory_mb=96, wall_s=20)).reason == "memory"
         assert sandbox.run("while True: pass", limits=Limits(cpu_s=1, wall_s=20)).reason == "cpu"
