@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 TRIVIAL = "x = 1"
+HEAVY = ["sklearn.svm"]
 SKLEARN = "from sklearn.svm import SVC\nx = 1"
 IMPORT = "import sklearn.svm"
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -143,14 +144,16 @@ def line(name: str, value: float, *ratios: tuple[str, float], limit: float | Non
 
 def peers(preload: list[str], box: Sandbox, forks: BareForks) -> dict[str, Callable[[], float]]:
     """Return what is measured in turn for one set of modules."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(preload)
-    return {
+    runs = {
         "sandbox": timed(lambda: in_box(box)),
         "fork": forks.once,
         "python": timed(lambda: python("pass")),
-        "forkserver": timed(lambda: in_server(context)),
     }
+    if preload == HEAVY:  # one server for each process, and its modules are chosen before it starts
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["__main__", *preload])
+        runs["forkserver"] = timed(lambda: in_server(context))
+    return runs
 
 
 def compare(preload: list[str], rounds: int) -> None:
@@ -167,7 +170,7 @@ def compare(preload: list[str], rounds: int) -> None:
         line("trivial program, a process ready", ready["sandbox"], bare, fork, limit=1)
         line("the same, beside a bare fork and exit", ready["sandbox"], fork, limit=1.5)
         line("trivial program, one after the other", tight["sandbox"], ("a bare fork", tight["fork"]), bare)
-        for peer in set(ready) - {"sandbox"}:
+        for peer in sorted(set(ready) - {"sandbox"}):
             line(f"peer: {peer}", ready[peer])
         print(f"{'throughput, all cores':44} {throughput(box, rounds * 4):8.0f} programs/s")
     if not preload and "bubblewrap" not in ready:
@@ -180,11 +183,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="7 rounds instead of 60")
     quick = parser.parse_args().quick
     rounds, few = (7, 2) if quick else (60, 5)
-    for preload in ([], ["numpy"], ["sklearn.svm"]):
+    for preload in ([], ["numpy"], HEAVY):
         compare(preload, rounds)
     print("\nprograms that need more")
     array = np.zeros(1_000_000)
-    with Sandbox(preload=["sklearn.svm"]) as box:
+    with Sandbox(preload=HEAVY) as box:
         found = in_turn({"box": timed(lambda: in_box(box, SKLEARN)), "python": timed(lambda: python(IMPORT))}, few)
         needed = in_turn({"box": timed(lambda: in_box(box, SKLEARN))}, rounds, PAUSE_S)
         line("program that imports scikit-learn", needed["box"], ("importing it", found["python"]), limit=0.02)
