@@ -39,6 +39,7 @@ def once(task: Data, inputs: Data, codec: ModuleType, program: ModuleType) -> li
         given = codec.decode(task), codec.decode(inputs, copy=False)
     except codec.NotData as error:
         return codec.encode_outcome(_unusable(error, program))  # type: ignore[no-any-return]  # a sibling by path
+    del task, inputs  # what held them closes, unless an array lies in it: a program finds no descriptor too many
     return codec.encode_outcome(program.perform(*given))  # type: ignore[no-any-return]  # a sibling by path
 
 
@@ -57,7 +58,9 @@ def serve(asked: int, answers: int, inputs: Data, codec: ModuleType, program: Mo
     while header := _exactly(asked, HEADER):
         body = _exactly(asked, struct.unpack_from("<Q", header)[0])
         try:
-            space = program.namespace(codec.decode(inputs, copy=False)) if space is None else space
+            if space is None:
+                space = program.namespace(codec.decode(inputs, copy=False))
+                inputs = b""  # see once
             task = codec.decode(body, copy=False)
         except codec.NotData as error:
             outcome = _unusable(error, program)
