@@ -134,23 +134,26 @@ class Bait:
         Path(unix[0].getsockname()).chmod(0o777)
         os.environ["LLM_OPTIMIZE_CANARY"] = self.canary
         self._stack.callback(os.environ.pop, "LLM_OPTIMIZE_CANARY", None)
-        self._decoy = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"])
-        self._stack.callback(self._end_decoy)
-        self._decoy_state = _state(self._decoy.pid)
+        self._stack.callback(self._end_decoy)  # the one that there is by then
         self.inputs = {
             "canary": self.canary[::-1],  # turned round, so that a search does not find itself
-            "host_pid": self._decoy.pid,
             "host_folder": str(self._folder),
             "port": tcp.getsockname()[1],
             "unix_path": str(self._folder / "socket"),
             "unix_abstract": name,
             "array": None,
         }
+        self._start_decoy()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Take everything away."""
         self._stack.close()
+
+    def renew(self) -> None:
+        """Lay out a new process: what was done to one cannot always be undone."""
+        self._end_decoy()
+        self._start_decoy()
 
     def touched(self) -> list[str]:
         """Return what was reached since the last look, in words."""
@@ -165,6 +168,11 @@ class Bait:
 
     def _addresses(self, name: str) -> tuple[Any, ...]:
         return ("127.0.0.1", 0), str(self._folder / "socket"), f"\0{name}"
+
+    def _start_decoy(self) -> None:
+        self._decoy = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"])
+        self._decoy_state = _state(self._decoy.pid)
+        self.inputs["host_pid"] = self._decoy.pid
 
     def _end_decoy(self) -> None:
         self._decoy.send_signal(signal.SIGKILL)
@@ -226,7 +234,7 @@ class Attack:
         """
         self._box = box
         self._bait = bait
-        self._inputs = {**bait.inputs, "shared": list(_SHARED), **(inputs or {})}
+        self._own_inputs = {"shared": list(_SHARED), **(inputs or {})}
         self._start()
 
     def run(self, attempt: Attempt, *, wall_s: float | None = None) -> Verdict:
@@ -256,6 +264,8 @@ class Attack:
 
     def _start(self) -> None:
         self._box.close()
+        self._bait.renew()
+        self._inputs = {**self._bait.inputs, **self._own_inputs}
         self.layers = self._box.layers().in_force
         first = self._honest()
         if not first.ok or first.values["left"]:

@@ -10,5 +10,5 @@ for number in range(3, 1024):
     except OSError:
         pass
 links = {n: l for n, l in links.items() if not l.startswith("/proc")}
-# its own result pipe, and its own inputs in a sealed memory file
-breached = len(links) > 2 or any(not link.startswith(("pipe:", "/memfd:task")) for link in links.values())
+# its own result pipe, and its own task and inputs in sealed memory files
+breached = len(links) > 3 or any(not link.startswith(("pipe:", "/memfd:task")) for link in links.values())
