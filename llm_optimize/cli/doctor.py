@@ -20,13 +20,15 @@ from llm_optimize.llm.endpoint import resolve
 from llm_optimize.llm.openai import OpenAIChat
 from llm_optimize.llm.options import DefaultChat
 from llm_optimize.llm.priced import Priced
-from llm_optimize.sandbox import describe
+from llm_optimize.sandbox import Sandbox, describe
+from llm_optimize.sandbox.attack import WALLS, Attack, Bait, attempts
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from llm_optimize.core.protocols import ChatModel
+    from llm_optimize.sandbox.attack import Attempt, Verdict
 
 __all__ = ["Finding", "add", "main"]
 
@@ -61,6 +63,8 @@ def add(commands: flags.Commands) -> None:
     parser = commands.add_parser("doctor", help="check model, sandbox, prices, store", description=flags.about(__doc__))
     parser.add_argument("--model", metavar="NAME", help="as in run (default: what the environment says)")
     parser.add_argument("--base-url", metavar="URL", help="as in run")
+    about = "run hostile programs against the sandbox of this machine instead: all, or those named (about a minute)"
+    parser.add_argument("--attack", nargs="*", metavar="PROGRAM", help=about)
     flags.add_store(parser)
     flags.add_json(parser)
     parser.set_defaults(main=main)
@@ -69,7 +73,7 @@ def add(commands: flags.Commands) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print a line per finding; return 0 unless something needed fails."""
     failed = False
-    for finding in _findings(args):
+    for finding in _findings(args) if args.attack is None else _attack(args.attack):
         failed |= finding.verdict == "fail"
         if args.json:
             print_object({"kind": "check", **asdict(finding)})
@@ -145,6 +149,45 @@ def _sandbox() -> Finding:
     details = (*(f"missing: {layer}" for layer in missing), *(f"not covered: {text}" for text in layers.uncovered))
     remedy = "use a Linux machine with user namespaces for all layers" if missing else ""
     return Finding("sandbox", "warn" if missing or not layers.in_force else "ok", found, remedy, details)
+
+
+def _attack(names: list[str]) -> Iterator[Finding]:
+    chosen = _chosen(names)
+    counts = {"held": 0, "through": 0, "not run": 0}
+    preload = [name for name in ("json", "random", "numpy") if importlib.util.find_spec(name) is not None]
+    with Bait() as bait, Sandbox(preload=preload) as box:
+        layers = box.layers()
+        yield Finding("layers", "ok", f"{layers.backend}: {', '.join(layers.in_force) or 'none'} in force")
+        if not set(layers.in_force) >= WALLS:
+            found = f"not run: without {' and '.join(sorted(WALLS))}, they reach this machine's processes and files"
+            yield Finding("attack", "fail", found, "use a Linux machine with user namespaces")
+            return
+        attack = Attack(box, bait)
+        for attempt in chosen:
+            verdict = attack.run(attempt)
+            counts[verdict.outcome] += 1
+            yield _told(verdict)
+    found = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    remedy = "run no code that a model wrote on this machine" if counts["through"] else ""
+    yield Finding("attack", "fail" if counts["through"] else "ok", f"{len(chosen)} hostile programs: {found}", remedy)
+
+
+def _chosen(names: list[str]) -> list[Attempt]:
+    known = {attempt.name: attempt for attempt in attempts()}
+    for name in names:
+        if name not in known:
+            msg = f"--attack {name}: there is no such program; give names of files in sandbox/attempts, or none for all"
+            raise BadInput(msg)
+    return [known[name] for name in names] or list(known.values())
+
+
+def _told(verdict: Verdict) -> Finding:
+    attempt = verdict.attempt
+    by = [layer for layer in attempt.by if layer in verdict.layers]
+    held = f"held ({verdict.reason}{', by ' + ' or '.join(by) if by else ''})"
+    outcome = {"held": held, "through": "GOT THROUGH", "not run": "not run"}[verdict.outcome]
+    level: Literal["ok", "warn", "fail"] = {"held": "ok", "through": "fail"}.get(verdict.outcome, "warn")  # type: ignore[assignment]  # values of that set
+    return Finding("attack", level, f"{attempt.name}: {outcome}; {attempt.tries}", details=verdict.why)
 
 
 def _numeric() -> Finding:

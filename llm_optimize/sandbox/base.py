@@ -11,7 +11,21 @@ from llm_optimize.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ONE_THREAD", "REASONS", "Backend", "Call", "Finished", "Layers", "Limits", "Program", "Reason", "named"]
+    from llm_optimize.sandbox.live import Live
+
+__all__ = [
+    "LAYERS",
+    "ONE_THREAD",
+    "REASONS",
+    "Backend",
+    "Call",
+    "Finished",
+    "Layers",
+    "Limits",
+    "Program",
+    "Reason",
+    "named",
+]
 
 Reason = Literal[
     "finished",
@@ -29,6 +43,12 @@ Reason = Literal[
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 """Every :data:`Reason`."""
+
+LAYERS = (
+    *("user", "pid", "ipc", "uts", "mount", "net", "watch", "no_new_privs", "rlimits", "cgroup", "landlock", "seccomp"),
+)
+"""Layers of the Linux back end that can be left out; without ``user`` there are no namespaces at all, without
+``no_new_privs`` neither ``landlock`` nor ``seccomp``. That the whole tree is ended cannot be left out."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Keeps numeric libraries to one thread: their pools do not survive a fork, and programs share the cores."""
@@ -163,6 +183,15 @@ class Backend(Protocol):
         Raises:
             BadInput: the program's inputs or arguments hold something that is not data.
             SandboxError: the back end itself failed; nothing is known about the program.
+        """
+        ...
+
+    def open(self, program: Program, /) -> Live:
+        """Start a process that stays, with the program's inputs and limits; its source has not run yet.
+
+        Raises:
+            BadInput: an input is not data, or this back end has no sessions.
+            SandboxError: the back end itself failed.
         """
         ...
 

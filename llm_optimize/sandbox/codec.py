@@ -2,8 +2,9 @@
 
 What may cross: None, bool, int, float (NaN and infinity are themselves), complex, str, bytes, lists and tuples (which
 arrive as lists), dicts with text or whole numbers as keys, numpy arrays of plain numbers, booleans and fixed strings,
-numpy scalars (which arrive as numbers), and pandas tables (which arrive as a dict of columns). Nothing is ever
-unpickled or imported by name. This file runs inside the jail too, so it needs the standard library only.
+numpy scalars (which arrive as numbers), and pandas or polars tables (which arrive as a dict of columns, each an array
+or, where it is not plain numbers, a list). Nothing is ever unpickled or imported by name. This file runs inside the
+jail too, so it needs the standard library only.
 
 A value is one tag byte and its body, numbers little-endian::
 
@@ -26,34 +27,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "NotData", "decode", "encode", "encode_outcome"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "MAX_RESULT_NODES", "NotData", "decode", "encode", "encode_outcome"]
 
 MAX_BYTES = 512 * 1024 * 1024
 """Size of an encoded value in bytes."""
 MAX_DEPTH = 64
 """Levels of nesting."""
 MAX_NODES = 4_000_000
-"""Values in all, each element of a list or dict counted, an array as one."""
+"""Values in all, each element of a list or dict counted, a quarter for each in a list of numbers, an array as one."""
+MAX_RESULT_NODES = 1_000_000
+"""The same for what a program sends back: a second or two of the host's time at the most."""
 
 _ALIGN = 64
 _KINDS = "biufcSU"
 _MAX_INT_BYTES = 1024  # so that str() of it always works (sys.set_int_max_str_digits)
 _MAX_DIMENSIONS = 32
 _SIZES = {b"b": 1, b"i": 8, b"u": 8, b"f": 16, b"c": 32, b"S": 999_999, b"U": 999_999}
-_BIGGEST_CODE_POINT = 0x10FFFF
+_BIGGEST_CODE_POINT, _PACKED = 0x10FFFF, 4
 
 
 class NotData(ValueError):
     """A value that may not cross the border, or bytes that are no value; says where and why in one line."""
 
 
-def encode(value: Any) -> list[bytes | memoryview]:  # noqa: ANN401 - any object may be offered; what is not data is refused
-    """Return the value as chunks to be written one after the other; arrays are not copied.
+def encode(value: Any, nodes: int = MAX_NODES) -> list[bytes | memoryview]:  # noqa: ANN401 - any object may be offered; what is not data is refused
+    """Return the value, of at most ``nodes`` values in all, as chunks to be written in turn; arrays are not copied.
 
     Raises:
         NotData: something in it cannot cross; the message names the place, such as ``['x'][3]``, and its type.
     """
-    writer = _Writer()
+    writer = _Writer(nodes)
     writer.put(value, (), 0)
     return writer.chunks
 
@@ -61,7 +64,7 @@ def encode(value: Any) -> list[bytes | memoryview]:  # noqa: ANN401 - any object
 def encode_outcome(outcome: dict[str, Any]) -> list[bytes | memoryview]:
     """Return what :func:`program.perform` made, encoded; where its values cannot cross, the failure that this is."""
     try:
-        return encode(outcome)
+        return encode(outcome, MAX_RESULT_NODES)
     except NotData as error:
         reason, message = "bad_value", f"{error}".removeprefix("['values']")
     except MemoryError:
@@ -69,13 +72,13 @@ def encode_outcome(outcome: dict[str, Any]) -> list[bytes | memoryview]:
     return encode({"reason": reason, "message": message, "values": {}})
 
 
-def decode(data: bytes | bytearray | memoryview, *, copy: bool = True) -> Any:  # noqa: ANN401 - data of any shape
-    """Return the value; with ``copy=False`` arrays are views into ``data``.
+def decode(data: bytes | bytearray | memoryview, *, copy: bool = True, nodes: int = MAX_NODES) -> Any:  # noqa: ANN401 - data of any shape
+    """Return the value, of at most ``nodes`` values in all; with ``copy=False`` arrays are views into ``data``.
 
     Raises:
         NotData: the bytes are not exactly one well-formed value within the caps.
     """
-    reader = _Reader(memoryview(data), copy=copy)
+    reader = _Reader(memoryview(data), nodes, copy=copy)
     value = reader.take(0)
     if reader.at != len(reader.data):
         msg = f"{len(reader.data) - reader.at} bytes follow the value"
@@ -83,25 +86,32 @@ def decode(data: bytes | bytearray | memoryview, *, copy: bool = True) -> Any:  
     return value
 
 
-class _Writer:
+class _Counter:
+    """Holds the number of values against its cap."""
+
+    def __init__(self, most: int) -> None:
+        self.nodes, self.most = 0, most
+
+    def count(self, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > self.most:
+            msg = f"more than {self.most} values"
+            raise NotData(msg)
+
+
+class _Writer(_Counter):
     """Collects chunks; knows how much it has written, for the caps and the alignment of arrays."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: int) -> None:
+        super().__init__(nodes)
         self.chunks: list[bytes | memoryview] = []
         self.size = 0
-        self.nodes = 0
 
     def add(self, chunk: bytes | memoryview) -> None:
         self.chunks.append(chunk)
         self.size += len(chunk)
         if self.size > MAX_BYTES:
             msg = f"more than {MAX_BYTES} bytes"
-            raise NotData(msg)
-
-    def count(self, nodes: int) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            msg = f"more than {MAX_NODES} values"
             raise NotData(msg)
 
     def put(self, value: Any, path: tuple[Any, ...], depth: int) -> None:  # noqa: ANN401 - any object may be offered
@@ -120,16 +130,17 @@ class _Writer:
 
     def put_library(self, value: Any, path: tuple[Any, ...], depth: int) -> None:  # noqa: ANN401 - as in put
         # an object of a library means that the library is loaded: neither is ever imported for the sake of looking
-        numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+        numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(value, numpy.ndarray):
             self.put_array(value, path)
         elif numpy is not None and isinstance(value, numpy.generic):
             self.put(value.item(), path, depth + 1)
-        elif pandas is not None and isinstance(value, pandas.DataFrame):
-            self.put({str(name): column for name, column in value.items()}, path, depth + 1)
-        elif pandas is not None and isinstance(value, (pandas.Series, pandas.Index)):
-            array = value.to_numpy()
-            self.put(array.tolist() if array.dtype.hasobject else array, path, depth + 1)
+        elif (inner := _of_table(value)) is not None:
+            named = isinstance(inner, list) and len(value.shape) > 1
+            if named and len(dict(inner)) < len(inner):
+                msg = f"{_place(path)} is a table of which two columns have the same name"
+                raise NotData(msg)
+            self.put(dict(inner) if named else inner, path, depth + 1)
         else:
             msg = f"{_place(path)} is a {_type_name(value)}, which is not data"
             raise NotData(msg)
@@ -166,12 +177,12 @@ class _Writer:
     def put_list(self, value: Sequence[Any], path: tuple[Any, ...], depth: int) -> None:
         kinds = set(map(type, value))
         if kinds in ({float}, {int}):
-            self.count(len(value))
+            self.count(len(value) // _PACKED)
             tag, code = (b"D", "d") if kinds == {float} else (b"Q", "q")
             try:
                 self.add(struct.pack(f"<cI{len(value)}{code}", tag, len(value), *value))
             except struct.error:  # an int beyond 64 bits: one by one, below
-                self.nodes -= len(value)
+                self.nodes -= len(value) // _PACKED
             else:
                 return
         self.add(struct.pack("<cI", b"l", len(value)))
@@ -181,8 +192,9 @@ class _Writer:
     def put_dict(self, value: Mapping[Any, Any], path: tuple[Any, ...], depth: int) -> None:
         self.add(struct.pack("<cI", b"m", len(value)))
         for key, item in value.items():
-            if isinstance(key, bool) or not isinstance(key, (str, int)):
-                msg = f"{_place(path)} has a key of type {_type_name(key)}; only text and whole numbers are data"
+            if not _is_key(key):
+                kind = _type_name(key)
+                msg = f"{_place(path)} has a key of type {kind}; only text and whole numbers of 64 bits are keys"
                 raise NotData(msg)
             self.put(key, (*path, key), depth + 1)
             self.put(item, (*path, key), depth + 1)
@@ -210,14 +222,14 @@ _WRITERS: tuple[tuple[type | tuple[type, ...], Callable[..., None]], ...] = (
 )
 
 
-class _Reader:
+class _Reader(_Counter):
     """Reads one value; believes nothing: every length is held against what is left."""
 
-    def __init__(self, data: memoryview, *, copy: bool) -> None:
+    def __init__(self, data: memoryview, nodes: int, *, copy: bool) -> None:
+        super().__init__(nodes)
         self.data = data
         self.copy = copy
         self.at = 0
-        self.nodes = 0
         if len(data) > MAX_BYTES:
             msg = f"more than {MAX_BYTES} bytes"
             raise NotData(msg)
@@ -233,12 +245,6 @@ class _Reader:
 
     def unpack(self, form: str) -> Any:  # noqa: ANN401 - what the form says
         return struct.unpack(form, self.bytes(struct.calcsize(form)))
-
-    def count(self, nodes: int) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            msg = f"more than {MAX_NODES} values"
-            raise NotData(msg)
 
     def take(self, depth: int) -> Any:  # noqa: ANN401 - data of any shape
         if depth > MAX_DEPTH:
@@ -269,7 +275,7 @@ class _Reader:
 
     def take_packed(self, code: str) -> list[Any]:
         (length,) = self.unpack("<I")
-        self.count(length)
+        self.count(length // _PACKED)
         return list(struct.unpack(f"<{length}{code}", self.bytes(length * 8)))
 
     def take_list(self, depth: int) -> list[Any]:
@@ -282,8 +288,8 @@ class _Reader:
         found: dict[Any, Any] = {}
         for _ in range(length):
             key = self.take(depth + 1)
-            if isinstance(key, bool) or not isinstance(key, (str, int)) or key in found:
-                msg = f"{str(key)[:40]!r} is no key, or was there before"
+            if not _is_key(key) or key in found:
+                msg = f"a {_type_name(key)} is no key, or was there before"
                 raise NotData(msg)
             found[key] = self.take(depth + 1)
         return found
@@ -311,14 +317,14 @@ class _Reader:
             raise NotData(msg)
         shape: tuple[int, ...] = self.unpack(f"<{dimensions}Q")
         if math.prod(max(size, 1) for size in shape) > MAX_BYTES:
-            msg = f"an array of shape {shape}"
+            msg = f"an array of shape {shape[:4]}..."
             raise NotData(msg)
         return shape
 
 
 def _dtype(np: Any, name: bytes) -> Any:  # noqa: ANN401 - numpy is optional
     # numpy's own parser evaluates what looks like a list of types, so only exact names reach it
-    msg = f"an array of {name!r}"
+    msg = f"an array of {name[:16]!r}"
     order, kind, size = name[:1], name[1:2], name[2:]
     if order not in (b"<", b">", b"|") or not size.isdigit() or not 0 < int(size[:7]) <= _SIZES.get(kind, 0):
         raise NotData(msg)
@@ -361,6 +367,28 @@ _READERS: dict[bytes, Callable[[_Reader, int], Any]] = {
     b"m": _Reader.take_dict,
     b"a": _Reader.take_array,
 }
+
+
+def _is_key(value: object) -> bool:
+    # larger numbers can be chosen so that thousands of them have one hash, and a dict of them takes for ever
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str) or (whole and -(2**63) <= value < 2**63)  # type: ignore[operator]  # whole
+
+
+def _of_table(value: Any) -> Any:  # noqa: ANN401 - as in put
+    """What a table, as a list of named columns, or a column consists of; None for anything else."""
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if pandas is not None and isinstance(value, pandas.DataFrame):
+        return [(str(name), column) for name, column in value.items()]
+    if polars is not None and isinstance(value, polars.DataFrame):
+        return [(column.name, column) for column in value.get_columns()]
+    if pandas is not None and isinstance(value, (pandas.Series, pandas.Index)):
+        array = value.to_numpy()
+        return array.tolist() if array.dtype.hasobject else array
+    if polars is not None and isinstance(value, polars.Series):
+        plain = value.null_count() == 0 and (value.dtype.is_integer() or value.dtype.is_float())
+        return value.to_numpy() if plain else value.to_list()
+    return None
 
 
 def _place(path: tuple[Any, ...]) -> str:

@@ -12,12 +12,17 @@ as the user ``nobody``. This file runs inside the jail too, so it needs the stan
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import functools
 import os
+import socket
+import struct
 import sys
 
 __all__ = [
+    "DEVICES",
     "GUEST_HOME",
+    "GUEST_HOMES",
     "GUEST_ID",
     "NOBODY",
     "PR_SET_CHILD_SUBREAPER",
@@ -28,15 +33,23 @@ __all__ = [
     "drop_rights",
     "fresh_home",
     "fresh_ipc",
+    "look_of_home",
     "open_child",
     "other_user",
+    "outside",
     "prctl",
+    "raise_loopback",
+    "renounce",
+    "resize_home",
     "seal_namespaces",
     "unshare",
+    "visible",
     "write_maps",
 ]
 
-GUEST_HOME = "/box"
+GUEST_HOMES = "/box"
+"""Holds nothing but the next: a rule about this folder holds for whatever is mounted below it."""
+GUEST_HOME = f"{GUEST_HOMES}/home"
 """Where the working folder of a program is mounted; /tmp and /dev/shm lead there."""
 GUEST_ID = 1000
 """User and group number that programs see as their own."""
@@ -63,7 +76,9 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone", "mime.types", "fonts")
 _ETC_NETWORK = ("hosts", "resolv.conf", "nsswitch.conf", "services", "ssl", "ca-certificates", "pki")
 _PREFIX = ("bin", "lib", "lib64", "share", "ssl", "pyvenv.cfg")
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
+"""Devices that programs may use."""
+_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 
 
 def call(name: str, *arguments: object) -> int:
@@ -131,10 +146,12 @@ def write_maps(pid: int) -> None:
     _write(f"/proc/{pid}/gid_map", f"{GUEST_ID} {os.getegid()} 1\n")
 
 
-def build_root(*, network: bool) -> bool:
+def build_root(*, network: bool, own_processes: bool = True) -> bool:
     """Give the lane a file system of its own: system and interpreter read-only, nothing else of the host.
 
-    Must run as process 1 of the new pid namespace, so that /proc shows that one.
+    Args:
+        network: whether the files that name hosts and services are wanted.
+        own_processes: whether the caller is process 1 of a new pid namespace, which /proc then shows; else the host's.
 
     Returns:
         Whether there is a /proc inside; containers that mask parts of theirs allow none.
@@ -147,17 +164,19 @@ def build_root(*, network: bool) -> bool:
     os.mkdir("/tmp/.host")  # noqa: S108 - see above
     call("pivot_root", b"/tmp", b"/tmp/.host")
     os.chdir("/")
-    for path in _visible(network=network):
+    for path in visible(network=network):
         _show(path)
     _make_devices()
-    proc = _mount_proc()
-    os.mkdir(GUEST_HOME)
+    proc = _mount_proc() if own_processes else _show("/proc")
+    os.makedirs(GUEST_HOME)
     for link in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - names that programs use, each one private
         if not os.path.lexists(link):
             os.makedirs(os.path.dirname(link), exist_ok=True)
             os.symlink(GUEST_HOME, link)
     _write("/etc/passwd", f"guest:x:{GUEST_ID}:{GUEST_ID}::{GUEST_HOME}:/bin/sh\n", create=True)
     _write("/etc/group", f"guest:x:{GUEST_ID}:\n", create=True)
+    if not network:
+        _write("/etc/hosts", "127.0.0.1 localhost\n", create=True)
     call("umount2", b"/.host", _MNT_DETACH)
     os.rmdir("/.host")
     fresh_home(1, first=True)
@@ -175,6 +194,35 @@ def fresh_home(megabytes: int, *, first: bool = False) -> None:
         call("umount2", GUEST_HOME.encode(), _MNT_DETACH)
     options = f"size={megabytes}m,nr_inodes={_MAX_FILES},mode=700,uid={GUEST_ID},gid={GUEST_ID}"
     _mount("tmpfs", GUEST_HOME, _MS_NOSUID | _MS_NODEV, options)
+
+
+def look_of_home() -> tuple[object, ...]:
+    """Return what changes when anything in the working folder is made, changed or marked, for good."""
+    seen, space = os.stat(GUEST_HOME), os.statvfs(GUEST_HOME)
+    times = (seen.st_atime_ns, seen.st_mtime_ns, seen.st_ctime_ns)
+    return (*times, seen.st_mode, seen.st_uid, seen.st_gid, seen.st_nlink, seen.st_size, space.f_files - space.f_ffree)
+
+
+def resize_home(megabytes: int) -> None:
+    """Change the size of the working folder, whoever stands in it.
+
+    Raises:
+        OSError: it holds more than that already.
+    """
+    call(
+        "mount", b"none", GUEST_HOME.encode(), None, _MS_REMOUNT | _MS_NOSUID | _MS_NODEV, f"size={megabytes}m".encode()
+    )
+
+
+def raise_loopback() -> None:
+    """Switch on the loopback interface of this network namespace (netdevice(7)).
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    with socket.socket() as any_socket:
+        request = struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING)  # struct ifreq
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
 
 
 def seal_namespaces() -> None:
@@ -195,18 +243,30 @@ def fresh_ipc() -> None:
     unshare(("ipc",))
 
 
-def drop_rights(user: int | None) -> None:
-    """Become a process that can gain nothing: no capabilities, now or by exec, and another user if one is given.
+def renounce(*, no_new_privs: bool) -> None:
+    """Give up, for this process and its children, all rights that an exec could give; those held now stay.
+
+    Args:
+        no_new_privs: whether programs that carry rights of their own give none any more.
 
     Raises:
         OSError: the kernel refused; then no program may run.
     """
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if no_new_privs:
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
     for capability in range(64):
         try:
             prctl(PR_CAPBSET_DROP, capability)
         except OSError:
             break  # beyond the last capability of this kernel, or we hold no right to drop any
+
+
+def drop_rights(user: int | None) -> None:
+    """Become a process that holds no capabilities, and another user if one is given.
+
+    Raises:
+        OSError: the kernel refused; then no program may run.
+    """
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -215,16 +275,32 @@ def drop_rights(user: int | None) -> None:
     call("capset", header, (ctypes.c_uint32 * 6)())
 
 
-def other_user(*, walled: bool) -> int | None:
+def other_user(*, guest: bool, own_files: bool) -> int | None:
     """Return the user that programs become when the caller is root, or None to stay who we are.
 
-    Without a file system of our own, ``nobody`` must be able to read the interpreter, or no import would work.
+    Args:
+        guest: whether a user namespace gives programs a user of their own.
+        own_files: whether there is a file system of our own; without one, ``nobody`` must be able to read the
+            interpreter, or no import would work.
     """
     if os.getuid() != 0:
         return None
-    if walled:
+    if not own_files and not all(map(_readable_by_all, (sys.prefix, sys.base_prefix))):
+        return None
+    if guest:
         return GUEST_ID
-    return NOBODY if _mapped(NOBODY) and all(map(_readable_by_all, (sys.prefix, sys.base_prefix))) else None
+    return NOBODY if outside(NOBODY) is not None else None
+
+
+def outside(number: int) -> int | None:
+    """Return who a user of this user namespace is in the one around it, or None if there is no such user.
+
+    Raises:
+        OSError: /proc is not there.
+    """
+    with open("/proc/self/uid_map", encoding="ascii") as lines:  # noqa: PTH123 - a short fixed path
+        rows = [tuple(map(int, line.split())) for line in lines]
+    return next((out + number - first for first, out, count in rows if first <= number < first + count), None)
 
 
 @functools.cache
@@ -238,12 +314,6 @@ def _write(path: str, text: str, *, create: bool = False) -> None:
         os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
-
-
-def _mapped(number: int) -> bool:
-    with open("/proc/self/uid_map", encoding="ascii") as lines:  # noqa: PTH123 - as above
-        rows = [tuple(map(int, line.split())) for line in lines]
-    return any(first <= number < first + count for first, _, count in rows)
 
 
 def _readable_by_all(path: str) -> bool:
@@ -260,29 +330,30 @@ def _mount(kind: str, target: str, flags: int, options: str = "", source: str | 
     call("mount", (source or kind).encode(), target.encode(), kind.encode(), flags, options.encode())
 
 
-def _visible(*, network: bool) -> list[str]:
-    """Paths of the host that a program may read, parents first."""
+def visible(*, network: bool) -> list[str]:
+    """Return the paths of the host that a program may read, parents first."""
     interpreters = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     own = [os.path.join(prefix, part) for prefix in interpreters for part in _PREFIX]
     etc = [f"/etc/{name}" for name in (*_ETC, *(_ETC_NETWORK if network else ()))]
     return sorted({*_SYSTEM, *own, *etc})
 
 
-def _show(path: str) -> None:
+def _show(path: str) -> bool:
     """Bind a path of the old root, with all that is mounted below it, read-only at the same place."""
     old = f"/.host{path}"
     if not os.path.lexists(old) or os.path.exists(path):
-        return
+        return False
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.islink(old):
         os.symlink(os.readlink(old), path)
-        return
+        return True
     if os.path.isdir(old):
         os.mkdir(path)
     else:
         _write(path, "", create=True)
     call("mount", old.encode(), path.encode(), None, _MS_BIND | _MS_REC, None)
     _read_only(path)
+    return True
 
 
 def _read_only(path: str) -> None:
@@ -297,9 +368,9 @@ def _read_only(path: str) -> None:
 
 def _make_devices() -> None:
     os.makedirs("/dev", exist_ok=True)
-    for name in _DEVICES:
-        _write(f"/dev/{name}", "", create=True)
-        call("mount", f"/.host/dev/{name}".encode(), f"/dev/{name}".encode(), None, _MS_BIND, None)
+    for device in DEVICES:
+        _write(device, "", create=True)
+        call("mount", f"/.host{device}".encode(), device.encode(), None, _MS_BIND, None)
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"/dev/{name}")
 

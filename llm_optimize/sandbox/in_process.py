@@ -12,12 +12,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from llm_optimize.errors import BadInput
 from llm_optimize.sandbox import codec, program
 from llm_optimize.sandbox.base import Layers
 from llm_optimize.sandbox.verdict import Observed, encode_inputs, encode_task, verdict
 
 if TYPE_CHECKING:
     from llm_optimize.sandbox.base import Finished, Program
+    from llm_optimize.sandbox.live import Live
 
 __all__ = ["InProcessBackend"]
 
@@ -46,6 +48,11 @@ class InProcessBackend:
         kept = job.limits.output_kb * 1024
         stdout, stderr = (stream.getvalue().encode("utf-8", "replace")[:kept] for stream in (out, err))
         return verdict(job, Observed(0, "", result, stdout, stderr, seconds, cpu_seconds, 0.0), ())
+
+    def open(self, _job: Program, /) -> Live:
+        """Refuse: there is no process of its own that could stay. See :class:`llm_optimize.sandbox.base.Backend`."""
+        msg = "backend is 'in_process', which has no sessions: give 'subprocess' or 'auto'"
+        raise BadInput(msg)
 
     def layers(self) -> Layers:
         """Return what is in force: nothing. See :class:`llm_optimize.sandbox.base.Backend`."""

@@ -6,7 +6,7 @@ ends them by walking the tree. This file runs inside the jail too, so it needs t
 """
 
 # Paths here are arguments of system calls, so they stay texts.
-# ruff: noqa: PTH110, PTH116, PTH123, PTH208
+# ruff: noqa: PTH110, PTH115, PTH116, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -29,11 +29,15 @@ __all__ = [
     "kill_namespace",
     "kill_tree",
     "namespace_pids",
+    "socket_kb",
     "sweep",
     "wait",
 ]
 
 _TICK_MS = 20
+_SEND_BUFFER = "/proc/sys/net/core/wmem_default"
+_SEND_BUFFER_BYTES = 212_992  # the kernel's own default
+_LOOKS_BETWEEN = 5
 _FIRST_PAUSE_S, _TELL_AGAIN_S = 0.0005, 0.05
 _KERNEL_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024 if hasattr(os, "sysconf") else 4
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -52,15 +56,29 @@ class Ended:
 class Watch:
     """Counts what the processes of a program use together; a limit per process is the kernel's own business."""
 
-    def __init__(self, limits: Mapping[str, float], pids: Callable[[], Iterable[int]]) -> None:
-        """Watch the processes that ``pids()`` names under ``cpu_s``, ``memory_mb`` and ``processes`` of ``limits``."""
+    def __init__(
+        self, limits: Mapping[str, float], pids: Callable[[], Iterable[int]], a_socket_kb: int, own: int
+    ) -> None:
+        """Watch the processes that ``pids()`` names under ``cpu_s``, ``memory_mb`` and ``processes`` of ``limits``.
+
+        Args:
+            limits: see above.
+            pids: names the processes, as often as asked.
+            a_socket_kb: what the buffers of one socket are taken to hold, from :func:`socket_kb`.
+            own: the lane's own number, as /proc shows it.
+        """
+        self._socket_kb = a_socket_kb
         self._limits = limits
         self._pids = pids
+        self._looks = 0
+        self._own = own
+        self._start_bytes = 0
         self.peak_kb = 0
 
     def check(self) -> str:
         """Return the reason to end the program now, or an empty text."""
-        tasks, cpu, resident_kb, alive = 0, 0.0, 0, []
+        self._start_bytes = self._start_bytes or (_stat(self._own) or [0] * 21)[20]
+        tasks, cpu, resident_kb, mapped, alive = 0, 0.0, 0, 0, []
         for pid in self._pids():
             numbers = _stat(pid)
             if numbers is None:
@@ -68,20 +86,31 @@ class Watch:
             alive.append(pid)
             cpu += sum(numbers[11:15]) / _TICKS_PER_SECOND  # utime stime cutime cstime
             tasks += numbers[17]
+            mapped += numbers[20] - self._start_bytes
             resident_kb += numbers[21] * _KERNEL_PAGE_KB
+        self._looks += 1
         self.peak_kb = max(self.peak_kb, resident_kb if len(alive) == 1 else 0)
         if tasks > self._limits["processes"]:
             return "processes"
         if cpu > self._limits["cpu_s"]:
             return "cpu"
-        return "memory" if self._too_big(resident_kb, alive) else ""
+        return "memory" if self._too_big(resident_kb, alive) or self._hides(mapped, alive) else ""
+
+    def _hides(self, mapped: int, alive: list[int]) -> bool:
+        """Whether memory may be kept where no process has it in its tables: in sockets, in shared pages given back."""
+        limit_kb = self._limits["memory_mb"] * 1024
+        most = limit_kb // self._socket_kb
+        if sum(map(_descriptors, alive)) > most and _sockets(alive) > most:
+            return True
+        seldom = self._looks % _LOOKS_BETWEEN == 0
+        return seldom and mapped > limit_kb * 1024 and _shared_kb(alive) > limit_kb
 
     def _too_big(self, resident_kb: int, alive: list[int]) -> bool:
         # resident pages count what forked processes share once for each; only a suspicion is worth the exact sum
         limit_kb = self._limits["memory_mb"] * 1024
         if resident_kb <= limit_kb:
             return False
-        exact_kb = sum(map(_own_kb, alive)) - _own_kb(os.getpid())  # the lane's share stands for the preloaded modules'
+        exact_kb = sum(map(_own_kb, alive)) - _own_kb(self._own)  # the lane's share stands for the preloaded modules'
         self.peak_kb = max(self.peak_kb, exact_kb)
         return exact_kb > limit_kb
 
@@ -100,7 +129,7 @@ def wait(descriptor: int, orders: int, watch: Watch | None) -> str:
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     poller.register(orders, select.POLLIN)
-    pause = 1.0  # short programs are common, long ones need no close watch
+    pause = 2.0  # short programs are common, long ones need no close watch
     while True:
         ready = {number for number, _ in poller.poll(pause)}
         if descriptor in ready:
@@ -160,6 +189,11 @@ def kill_tree() -> None:
         fresh = _children(fresh) - stopped or descendants(os.getpid()) - stopped
     for pid in stopped:
         _signal(pid, signal.SIGKILL)
+
+
+def socket_kb() -> int:
+    """Return what a socket's buffer may hold in KiB, if a program cannot widen it; to be asked outside the walls."""
+    return (int(_read(_SEND_BUFFER) or 0) or _SEND_BUFFER_BYTES) // 1024 + 1
 
 
 def count_tasks(user: int) -> int:
@@ -231,8 +265,39 @@ def _stat(pid: int) -> list[int] | None:
 
 def _own_kb(pid: int) -> int:
     """Anonymous and shared memory of a process in KiB, shared pages divided among those who share them."""
-    total = 0
-    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
-        if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
-            total += int(line.split()[1])
-    return total
+    text = _read(f"/proc/{pid}/smaps_rollup")
+    if not text:  # it keeps us from looking: then all that it has is its own
+        numbers = _stat(pid)
+        return numbers[21] * _KERNEL_PAGE_KB if numbers else 0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+
+
+def _descriptors(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:  # it ended meanwhile
+        return 0
+
+
+def _sockets(pids: list[int]) -> int:
+    """The sockets that processes hold, each counted once."""
+    found = set()
+    for pid in pids:
+        with suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return sum(target.startswith("socket:") for target in found)
+
+
+def _shared_kb(pids: list[int]) -> int:
+    """Size in KiB of the memory without a file that processes share (mmap(2), MAP_SHARED), used or not."""
+    sizes: dict[str, int] = {}
+    for pid in pids:
+        for line in _read(f"/proc/{pid}/maps").splitlines():
+            place, rights, offset, device, inode, *name = line.split(maxsplit=5)
+            if rights.endswith("s") and name and name[0].startswith("/dev/zero"):
+                low, high = (int(part, 16) for part in place.split("-"))
+                end = int(offset, 16) + high - low
+                sizes[device + inode] = max(sizes.get(device + inode, 0), end)
+    return sum(sizes.values()) // 1024

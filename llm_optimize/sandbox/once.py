@@ -1,7 +1,7 @@
 """One program in an interpreter of its own: the other side of the ``subprocess`` back end, on any platform.
 
 Started by path with a bare ``python -I`` and a folder that holds ``task``, ``inputs`` and ``limits``; leaves
-``result`` there. Standard library only.
+``result`` there; or serves a session on two descriptors. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llm_optimize.sandbox import codec, program
+    from llm_optimize.sandbox import answering, codec, program
 else:
 
     def _sibling(name: str) -> object:
@@ -24,21 +24,29 @@ else:
         spec.loader.exec_module(module)
         return module
 
-    codec, program = map(_sibling, ("codec", "program"))
+    answering, codec, program = map(_sibling, ("answering", "codec", "program"))
 
 __all__ = ["main"]
 
 _SOFT = ("RLIMIT_CPU", "RLIMIT_FSIZE")  # the first so that a signal names the reason, the second for our own result
 
 
-def main(folder: Path) -> None:
-    """Run the program that lies in ``folder`` and leave its result there."""
-    task, inputs = (codec.decode((folder / name).read_bytes()) for name in ("task", "inputs"))
+def main(folder: Path, wires: tuple[int, int] | None = None) -> None:
+    """Run the program that lies in ``folder`` and leave its result there.
+
+    Args:
+        folder: the exchange.
+        wires: where questions are read and answers written, if there is no one task but a session.
+    """
+    inputs = bytearray((folder / "inputs").read_bytes())  # arrays become views of it, to be written to
     limits = json.loads((folder / "limits").read_text("ascii"))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # text streams
     _limit(limits)
-    chunks = codec.encode_outcome(program.perform(task, inputs))
+    if wires is not None:
+        answering.serve(*wires, inputs, codec, program)
+        os._exit(0)
+    chunks = answering.once((folder / "task").read_bytes(), inputs, codec, program)
     sys.stdout.flush()
     sys.stderr.flush()
     _lift_file_limit()
@@ -87,4 +95,4 @@ def _mapped_bytes() -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3])) if sys.argv[2:] else None)

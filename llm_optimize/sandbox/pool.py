@@ -8,6 +8,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from llm_optimize.errors import LLMOptimizeError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -16,14 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["LanePool"]
 
 _KEPT = 16
+_SERVES = 10_000
 
 
 class LanePool:
     """Lanes by the last used first; thread-safe. After a fork of the host it is empty: the lanes are the other's."""
 
-    def __init__(self, open_lane: Callable[[], Lane]) -> None:
-        """Use ``open_lane`` (called under the pool's lock) when no idle lane is left."""
+    def __init__(self, open_lane: Callable[[], Lane], serves: int = _SERVES) -> None:
+        """Use ``open_lane`` (called under the pool's lock) when none is idle; retire a lane after ``serves`` uses."""
         self._open = open_lane
+        self._serves = serves
         self._idle: list[Lane] = []
         self.lock = threading.Lock()
         self._reset()
@@ -36,13 +40,17 @@ class LanePool:
             self._reset()
         with self.lock:
             lane, generation = self._idle_lane() or self._open(), self._generation
+        lane.served += 1
         keep = False
         try:
             yield lane
             with self.lock:
-                keep = generation == self._generation and lane.usable and len(self._idle) < _KEPT
+                good = generation == self._generation and lane.usable and len(self._idle) < _KEPT
+                keep = good and lane.served < self._serves
                 if keep:
                     self._idle.append(lane)
+            if good and not keep:
+                threading.Thread(target=self._replace, args=(generation,), daemon=True).start()
         finally:
             if not keep:
                 lane.close()
@@ -56,6 +64,12 @@ class LanePool:
     def owned(self) -> bool:
         """Whether this process made it, and not one that this process was forked from."""
         return self._owner == os.getpid()
+
+    def _replace(self, generation: int) -> None:
+        """Open a lane for one that has served long enough, so that nobody waits for it."""
+        with self.lock, contextlib.suppress(LLMOptimizeError):  # whoever needs a lane next meets the same error
+            if generation == self._generation:
+                self._idle.insert(0, self._open())
 
     def _reset(self) -> None:
         self._owner = os.getpid()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import functools
 import linecache
 import sys
 import time
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-__all__ = ["FILENAME", "explain", "perform"]
+__all__ = ["FILENAME", "answer", "explain", "failed", "namespace", "perform"]
 
 FILENAME = "<program>"
-"""What a program's tracebacks call its source."""
+"""What a program's tracebacks call its source; further scripts of a session are ``<program 2>``, ..."""
 
 _MAX_LINES = 30
 _MAX_CHARACTERS = 3000
@@ -39,17 +40,38 @@ def perform(task: Mapping[str, Any], inputs: Mapping[str, Any], *, alone: bool =
     Returns:
         ``reason`` is one of the sandbox's reasons; ``values`` holds exactly the wanted names when it is ``finished``.
     """
+    return answer(namespace(inputs, alone=alone), task)
+
+
+def namespace(inputs: Mapping[str, Any], *, alone: bool = True) -> dict[str, Any]:
+    """Return one namespace for everything of a program, so that functions see imports, inputs and each other.
+
+    Args:
+        inputs: variables that it begins with.
+        alone: whether it becomes the module ``__main__`` of this process.
+    """
+    module = ModuleType("__main__")
+    if alone:
+        sys.modules["__main__"] = module
+    space = vars(module)
+    space["__builtins__"] = builtins
+    space.update(inputs)
+    return space
+
+
+def answer(space: dict[str, Any], task: Mapping[str, Any], filename: str = FILENAME) -> dict[str, Any]:
+    """Do one task in a namespace that may have seen others; see :func:`perform`, where ``source`` may be None too."""
     clock = time.perf_counter
-    space = _namespace(inputs, alone=alone)
     try:
-        _execute(task["source"], space)
+        if task["source"] is not None:
+            _execute(task["source"], space, filename)
         values = _outputs(space, task["outputs"])
-        if task["call"] is not None and values is not None:
+        if task["call"] is not None:
             return _finished(_repeat(_function(space, task["call"]["name"]), task["call"], clock))
     except _MissingError as missing:
-        return _failed("missing_output", str(missing))
+        return failed("missing_output", str(missing))
     except BaseException as error:  # noqa: BLE001 - the jail's own border: whatever a program raises is its result
-        return _failed(_reason(error), explain(error))
+        return failed(_reason(error), explain(error))
     return _finished(values)
 
 
@@ -71,30 +93,20 @@ def _finished(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"reason": "finished", "message": "", "values": values}
 
 
-def _failed(reason: str, message: str) -> dict[str, Any]:
+def failed(reason: str, message: str) -> dict[str, Any]:
+    """Return the outcome of a program that failed for this reason, told in these words."""
     return {"reason": reason, "message": message, "values": {}}
 
 
-def _namespace(inputs: Mapping[str, Any], *, alone: bool) -> dict[str, Any]:
-    """One namespace for everything, so that functions see imports, inputs and each other."""
-    module = ModuleType("__main__")
-    if alone:
-        sys.modules["__main__"] = module
-    space = vars(module)
-    space["__builtins__"] = builtins
-    space.update(inputs)
-    return space
-
-
-def _execute(source: bytes, space: dict[str, Any]) -> None:
+def _execute(source: bytes, space: dict[str, Any], filename: str) -> None:
     try:
         text = source.decode("utf-8")
     except UnicodeDecodeError:
         msg = "the program is not valid Unicode: it holds a lone surrogate"
         raise SyntaxError(msg) from None
-    linecache.cache[FILENAME] = (len(text), None, text.splitlines(keepends=True), FILENAME)
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     try:
-        exec(compile(text, FILENAME, "exec", dont_inherit=True), space)  # noqa: S102 - running it is what we are for
+        exec(compile(text, filename, "exec", dont_inherit=True), space)  # noqa: S102 - running it is what we are for
     except SystemExit as leaving:
         if leaving.code not in (None, 0):
             raise
@@ -109,7 +121,8 @@ def _outputs(space: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def _function(space: Mapping[str, Any], name: str) -> Callable[..., Any]:
-    function = space.get(name)
+    first, *rest = name.split(".")
+    function = functools.reduce(lambda found, part: getattr(found, part, None), rest, space.get(first))
     if not callable(function):
         msg = f"the program defines no function {name}"
         raise _MissingError(msg)
@@ -137,6 +150,6 @@ def _reason(error: BaseException) -> str:
 
 def _own_frames(frames: TracebackType | None) -> TracebackType | None:
     own = frames
-    while own is not None and own.tb_frame.f_code.co_filename != FILENAME:
+    while own is not None and not own.tb_frame.f_code.co_filename.startswith(FILENAME[:-1]):
         own = own.tb_next
     return own

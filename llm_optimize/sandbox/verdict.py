@@ -13,8 +13,19 @@ from llm_optimize.sandbox.base import Finished
 if TYPE_CHECKING:
     from llm_optimize.sandbox.base import Limits, Program, Reason
 
-__all__ = ["MAX_RESULT_BYTES", "Observed", "encode_inputs", "encode_task", "verdict"]
+__all__ = [
+    "MAX_RESULT_BYTES",
+    "NoResult",
+    "Observed",
+    "claimed",
+    "encode_inputs",
+    "encode_question",
+    "encode_task",
+    "finished",
+    "verdict",
+]
 
+_MAX_MESSAGE = 4000  # characters; a program's own harness keeps to fewer
 _SIGKILL = 9  # not defined on Windows
 MAX_RESULT_BYTES = codec.MAX_BYTES
 """Size of what a program may send back."""
@@ -58,10 +69,17 @@ def encode_task(program: Program) -> list[bytes | memoryview]:
     Raises:
         BadInput: an argument of the call is not data.
     """
-    call = program.call
-    how = call and {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
-    source = program.source.encode("utf-8", "surrogatepass")  # a lone surrogate is the program's fault: told there
-    return _encode({"source": source, "outputs": list(program.outputs), "call": how}, "the call's arguments")
+    return _encode(_task(program), "the call's arguments")
+
+
+def encode_question(program: Program, *, with_source: bool) -> list[bytes | memoryview]:
+    """Return a session's question: the program with its inputs, or without its source only its call.
+
+    Raises:
+        BadInput: an input or an argument is not data; the message names it.
+    """
+    task = _task(program)
+    return _encode({**task, "source": task["source"] if with_source else None, "inputs": dict(program.inputs)}, "given")
 
 
 def encode_inputs(program: Program) -> list[bytes | memoryview]:
@@ -71,6 +89,13 @@ def encode_inputs(program: Program) -> list[bytes | memoryview]:
         BadInput: one of them is not data; the message names it.
     """
     return _encode(dict(program.inputs), "inputs")
+
+
+def _task(program: Program) -> dict[str, Any]:
+    call = program.call
+    how = call and {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
+    source = program.source.encode("utf-8", "surrogatepass")  # a lone surrogate is the program's fault: told there
+    return {"source": source, "outputs": list(program.outputs), "call": how}
 
 
 def _encode(value: dict[str, Any], field: str) -> list[bytes | memoryview]:
@@ -83,7 +108,11 @@ def _encode(value: dict[str, Any], field: str) -> list[bytes | memoryview]:
 
 def verdict(program: Program, seen: Observed, layers: tuple[str, ...]) -> Finished:
     """Return how the program ended; believes the program about its failures and its values, about nothing else."""
-    reason, message, values = _judge(program, seen)
+    return finished(*_judge(program, seen), seen, layers)
+
+
+def finished(reason: Reason, message: str, values: dict[str, Any], seen: Observed, layers: tuple[str, ...]) -> Finished:
+    """Return what was judged and what was seen as one value."""
     return Finished(
         ok=reason == "finished",
         reason=reason,
@@ -106,7 +135,10 @@ def _judge(program: Program, seen: Observed) -> tuple[Reason, str, dict[str, Any
         return _by_signal(-seen.status, seen, program.limits)
     if seen.status or not seen.result:
         return "killed", f"ended without a result, exit status {seen.status}", {}
-    return _claimed(program, seen.result)
+    try:
+        return claimed(program, seen.result)
+    except NoResult as lie:
+        return "bad_value", str(lie), {}
 
 
 def _by_signal(number: int, seen: Observed, limits: Limits) -> tuple[Reason, str, dict[str, Any]]:
@@ -116,23 +148,43 @@ def _by_signal(number: int, seen: Observed, limits: Limits) -> tuple[Reason, str
     return "killed", f"ended by signal {number}" + (f" ({signal.Signals(number).name})" if known else ""), {}
 
 
-def _claimed(program: Program, result: bytes) -> tuple[Reason, str, dict[str, Any]]:
-    """What the program says of itself, if it is well-formed: a failure, or exactly the wanted values."""
+class NoResult(Exception):
+    """What a program sent back does not have the form of a result; says why."""
+
+    def __init__(self, why: str) -> None:
+        """Say it in words that a model understands."""
+        super().__init__(f"what it sent back is no result: {why}")
+
+
+def claimed(program: Program, result: bytes | memoryview) -> tuple[Reason, str, dict[str, Any]]:
+    """Return what the program says of itself: a failure with its message, or exactly the wanted values.
+
+    Raises:
+        NoResult: it is not well-formed, so it was not our side that wrote it.
+    """
     try:
-        frame = codec.decode(result)
+        frame = codec.decode(result, nodes=codec.MAX_RESULT_NODES)
     except codec.NotData as error:
-        return "bad_value", f"what it sent back is no result: {error}", {}
+        raise NoResult(str(error)) from None
+    fault = _fault(program, frame)
+    if fault:
+        raise NoResult(fault)
+    if frame["reason"] == "finished":
+        return "finished", "", frame["values"]
+    return frame["reason"], frame["message"][:_MAX_MESSAGE], {}
+
+
+def _fault(program: Program, frame: object) -> str:
     if not isinstance(frame, dict) or set(frame) != {"reason", "message", "values"}:
-        return "bad_value", "what it sent back is no result: wrong fields", {}
+        return "wrong fields"
     reason, message, values = frame["reason"], frame["message"], frame["values"]
-    if not isinstance(message, str) or not isinstance(values, dict):
-        return "bad_value", "what it sent back is no result: wrong types", {}
+    # the types first: an array, compared to a text, is not simply unequal
+    if not (isinstance(reason, str) and isinstance(message, str) and isinstance(values, dict)):
+        return "wrong types"
     if reason in _CLAIMS:
-        return reason, message, {}
+        return ""
     wanted = {"result", "seconds"} if program.call else set(program.outputs)
-    if reason != "finished" or set(values) != wanted:
-        return "bad_value", "what it sent back is no result: other values than the wanted ones", {}
-    return "finished", "", values
+    return "" if reason == "finished" and set(values) == wanted else "other values than the wanted ones"
 
 
 def _text(data: bytes) -> str:

@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput, SandboxError
 from llm_optimize.sandbox.collecting import Pipe, collect
+from llm_optimize.sandbox.relay import Relay, loopback_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ GUEST = Path(__file__).with_name("guest.py")
 _MESSAGE = 1 << 16
 _START_S = 300.0
 _PIPE_BYTES = 1 << 20
+_JOINED = 1 << 16
 
 
 class LaneRefused(Exception):
@@ -45,21 +47,34 @@ class LaneRefused(Exception):
 class WarmParent:
     """A process with the preloaded modules; every lane is a fork of it and dies with it, and it dies with us."""
 
-    def __init__(self, preload: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        preload: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        wrapper: Sequence[str] = (),
+        user: int | None = None,
+    ) -> None:
         """Start it and wait until the modules are loaded.
 
         Args:
             preload: modules to import, by their full names.
             environment: the whole environment of the new process.
+            wrapper: a command with its arguments that starts the interpreter, such as ``bwrap``.
+            user: user and group number that the process gets when the caller is root.
 
         Raises:
             BadInput: one of the modules is missing or cannot be imported; names it.
             SandboxError: the process could not be started.
         """
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            msg = f"the sandbox cannot be started: {error}"
+            raise SandboxError(msg) from error
         with theirs:
-            command = [sys.executable, "-I", "-B", "-X", "utf8", str(GUEST), str(theirs.fileno())]
+            command = [*wrapper, sys.executable, "-I", "-B", "-X", "utf8", str(GUEST), str(theirs.fileno())]
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and file
                     command,
@@ -69,6 +84,9 @@ class WarmParent:
                     env=dict(environment),
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
+                    user=user,
+                    group=user,
+                    extra_groups=None if user is None else [],
                 )
             except OSError as error:
                 msg = f"the sandbox's process could not be started: {error}"
@@ -78,6 +96,18 @@ class WarmParent:
         self._lock = threading.Lock()
         self._control.settimeout(_START_S)
         self._load({"preload": list(preload)}, preload)
+        self._first_kb = self._resident_kb()
+
+    def grown_kb(self) -> int:
+        """Return by how much its resident memory has grown since it was ready, in KiB."""
+        return self._resident_kb() - self._first_kb
+
+    def _resident_kb(self) -> int:
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text("ascii").split()[1]
+        except OSError:  # no /proc here
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") // 1024
 
     @property
     def alive(self) -> bool:
@@ -98,20 +128,23 @@ class WarmParent:
         with self._lock:
             self._load({"preload": list(names)}, names)
 
-    def open_lane(self, *, walls: str, network: str, drop: bool) -> Lane:
+    def open_lane(self, *, walls: str, network: str, drop: bool, without: Sequence[str] = ()) -> Lane:
         """Return a new lane.
 
         Args:
             walls: ``full``, ``namespaces`` (the host's files stay visible) or ``none``.
-            network: ``none`` or ``host``.
+            network: ``none``, ``host`` or ``loopback:`` with ports.
             drop: whether programs give up their rights and get limits.
+            without: names of layers that are switched off.
 
         Raises:
             LaneRefused: these walls are not to be had on this machine.
             SandboxError: the warm parent is dead.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        order = {"walls": walls, "network": network, "drop": drop}
+        ports = loopback_ports(network)
+        kind = network.partition(":")[0]
+        order = {"walls": walls, "network": kind, "ports": ports, "drop": drop, "without": list(without)}
         with theirs, self._lock:
             try:
                 socket.send_fds(self._control, [json.dumps(order).encode()], [theirs.fileno()])
@@ -120,7 +153,9 @@ class WarmParent:
                 msg = f"the sandbox's warm parent is dead: {error}"
                 raise SandboxError(msg) from error
         ours.settimeout(_START_S)
-        return Lane(ours)
+        lane = Lane(ours, ports)
+        lane.parent = self
+        return lane
 
     def close(self) -> None:
         """End the process, and with it every lane and program."""
@@ -175,16 +210,24 @@ class Report:
 class Lane:
     """One program at a time; not thread-safe."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, ports: Sequence[int] = ()) -> None:
         """Wait for the lane to stand.
+
+        Args:
+            channel: our end of its socket.
+            ports: of our loopback, to which its programs are led.
 
         Raises:
             LaneRefused: it could not build its walls.
             SandboxError: it died.
         """
         self._channel = channel
+        self.served = 0
+        self.parent: WarmParent | None = None  # kept from being collected, and so ended, while its lane is in use
+        listeners: list[int] = []
         try:
-            hello = json.loads(channel.recv(_MESSAGE) or b"null")
+            message, listeners, _, _ = socket.recv_fds(channel, _MESSAGE, len(ports))
+            hello = json.loads(message or b"null")
         except OSError:
             hello = None
         if hello is None or "failed" in hello:
@@ -194,6 +237,7 @@ class Lane:
                 raise SandboxError(msg)
             raise LaneRefused(hello["failed"])
         channel.settimeout(None)
+        self._relay = Relay(listeners, ports) if listeners else None
         self.pid: int = hello["pid"]
         self.layers: tuple[str, ...] = tuple(hello["layers"])
         self.missing: tuple[tuple[str, str], ...] = tuple((name, why) for name, why in hello["missing"])
@@ -228,6 +272,8 @@ class Lane:
             SandboxError: it died on the way; whether the program did anything is unknown.
         """
         with ExitStack() as stack:
+            if self._relay is not None:
+                stack.callback(self._relay.cut)
             theirs = []
             for pipe in pipes:
                 pipe.descriptor, write = os.pipe()
@@ -243,17 +289,38 @@ class Lane:
         status = os.waitstatus_to_exitcode(report["status"])
         return Report(status, cause or report["reason"], report["cpu"], report["peak_kb"] / 1024, tuple(pipes))
 
+    def start(self, order: Mapping[str, Any], descriptors: Sequence[int]) -> socket.socket:
+        """Start one order and return the channel on which its report will come; the caller ends it in good time.
+
+        Args:
+            order: what to run, for the guest.
+            descriptors: what the program gets as 1, 2, ...; the caller closes its own copies.
+
+        Raises:
+            ConnectionError: the lane was gone before the order reached it; nothing was run.
+        """
+        if self._relay is not None:
+            self._relay.cut()
+        socket.send_fds(self._channel, [json.dumps(order).encode()], list(descriptors))
+        return self._channel
+
     def close(self) -> None:
         """End the lane, and with it whatever runs in it."""
         self._channel.close()
+        if self._relay is not None:
+            self._relay.close()
 
 
 def memory_file(chunks: Sequence[bytes | memoryview]) -> int:
     """Return a descriptor of a file in memory that holds the chunks and that nobody can change any more."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("task", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        _write_all(descriptor, chunks)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        try:
+            _write_all(descriptor, chunks)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        except OSError:
+            os.close(descriptor)
+            raise
         return descriptor
     with tempfile.NamedTemporaryFile() as file:  # interpreters built for old C libraries have no memfd_create
         _write_all(file.fileno(), chunks)
@@ -261,7 +328,8 @@ def memory_file(chunks: Sequence[bytes | memoryview]) -> int:
 
 
 def _write_all(descriptor: int, chunks: Sequence[bytes | memoryview]) -> None:
-    for chunk in chunks:
+    joined = [b"".join(chunks)] if sum(map(len, chunks)) <= _JOINED else chunks  # one call for what is small
+    for chunk in joined:
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(descriptor, rest) :]

@@ -58,6 +58,22 @@ import os, sys
 x = ["sk-canary" in str(os.environ), any(name.startswith("llm_optimize") for name in sys.modules)]
 """
 
+_ODD: dict[str, tuple[str, set[str]]] = {
+    "null byte": ("x = 1 \0", {"raised"}),
+    "lone surrogate": ("x = '\ud800'", {"raised"}),
+    "not closed": ("x = [", {"raised"}),
+    "only spaces": (" \t \n", {"missing_output"}),
+    "encoding that does not exist": ("# coding: no-such\nx = 1", {"finished", "raised"}),
+    "a million brackets": ("x = " + "(" * 1_000_000, {"raised", "memory", "killed"}),
+    "a million signs": ("x = " + "-" * 1_000_000 + "1", {"raised", "memory", "killed", "finished"}),
+    "a million lines": ("x = 1\n" * 1_000_000, {"finished", "memory", "timeout", "cpu", "killed"}),
+    "long error": ("raise ValueError('x' * 10_000_000)", {"raised"}),
+    "error that cannot be shown": ("class E(Exception):\n    __str__ = None\nraise E", {"raised"}),
+    "error that never ends": ("class E(Exception):\n    def __str__(self): return str(self)\nraise E", {"raised"}),
+    "no error at all": ("class E(BaseException): pass\nraise E", {"raised"}),
+    "replaced built-ins": ("__builtins__ = {}\nimport builtins\nbuiltins.len = None\nx = 1", {"raised", "killed"}),
+}
+
 
 class SandboxContract:
     """The contract of :class:`~llm_optimize.sandbox.base.Backend`, seen through a sandbox; set :attr:`backend`."""
@@ -218,6 +234,38 @@ class SandboxContract:
         ]
         for run in refused:
             with pytest.raises(BadInput) as refusal:
+                run()
+            assert "\n" not in str(refusal.value)
+
+    @pytest.mark.parametrize("name", _ODD)
+    def test_odd_programs_are_values(self, box: Sandbox, name: str) -> None:
+        """Source that no compiler takes, or that takes the compiler down, is a reason; the next program is as ever."""
+        source, reasons = _ODD[name]
+        done = box.run(source, outputs=["x"])
+        assert done.reason in reasons, done
+        assert len(done.message) <= 4000  # noqa: PLR2004 - a model is to read it
+        assert box.run("x = 1", outputs=["x"]).values == {"x": 1}
+
+    def test_large_sources_and_inputs_arrive(self, box: Sandbox) -> None:
+        """50 MB of source run if they can be compiled; 50 MB of text go in, and come out."""
+        assert box.run(f"# {'x' * 50_000_000}\nx = 1", outputs=["x"]).values == {"x": 1}
+        text = "é" * 25_000_000
+        assert box.run("y = x", {"x": text}, ["y"]).values["y"] == text
+
+    def test_bad_settings_of_a_run_are_refused(self, box: Sandbox) -> None:
+        """Limits, inputs and arguments of a wrong kind are refused in one line that names the field."""
+        refused: dict[str, Callable[[], object]] = {
+            "limits": lambda: box.run("pass", limits=3),  # type: ignore[arg-type]
+            "inputs": lambda: box.run("pass", inputs=[1]),  # type: ignore[arg-type]
+            "Limits.wall_s": lambda: Limits(wall_s=math.nan),
+            "Limits.memory_mb": lambda: Limits(memory_mb=0),
+            "Limits.processes": lambda: Limits(processes=-1),
+            "args": lambda: box.call("def f(): pass", "f", args="ab"),
+            "kwargs": lambda: box.call("def f(): pass", "f", kwargs=[1]),  # type: ignore[arg-type]
+            "name": lambda: box.call("def f(): pass", "f()"),
+        }
+        for field, run in refused.items():
+            with pytest.raises(BadInput, match=field) as refusal:
                 run()
             assert "\n" not in str(refusal.value)
 

@@ -1,6 +1,7 @@
 # tries: forks for ever
 # expect: processes|raised|timeout|memory
 # limits: wall_s=3,processes=16
+# needs: pid rlimits
 
 import os
 

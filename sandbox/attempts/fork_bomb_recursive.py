@@ -1,6 +1,7 @@
 # tries: forks in a shell function, by exec
 # expect: processes|raised|timeout|killed|missing_output
 # limits: wall_s=3,processes=16
+# needs: pid rlimits
 
 import subprocess
 

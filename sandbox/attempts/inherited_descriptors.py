@@ -10,4 +10,5 @@ for number in range(3, 1024):
     except OSError:
         pass
 links = {n: l for n, l in links.items() if not l.startswith("/proc")}
-breached = len(links) > 1 or any(not link.startswith("pipe:") for link in links.values())
+# its own result pipe, and its own task and inputs in sealed memory files
+breached = len(links) > 3 or any(not link.startswith(("pipe:", "/memfd:task")) for link in links.values())

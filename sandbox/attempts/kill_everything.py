@@ -1,5 +1,6 @@
 # tries: kills every process that it may
 # expect: finished|raised|killed
+# needs: pid
 
 import os
 import signal

@@ -1,6 +1,7 @@
 # tries: takes memory bit by bit
 # expect: memory
 # limits: memory_mb=128
+# needs: rlimits|watch|cgroup
 
 taken = []
 while True:

@@ -1,6 +1,7 @@
 # tries: spreads memory over processes, each below the limit
 # expect: memory
 # limits: memory_mb=128,wall_s=20
+# needs: rlimits|watch|cgroup
 
 import os
 import time

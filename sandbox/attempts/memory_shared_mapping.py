@@ -1,6 +1,7 @@
 # tries: takes shared anonymous memory
 # expect: memory|raised
 # limits: memory_mb=128,wall_s=20
+# needs: rlimits|watch|cgroup
 
 import mmap
 

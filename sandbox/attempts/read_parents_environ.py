@@ -1,5 +1,5 @@
 # tries: reads the environment of every process that it can see
-# expect: finished
+# expect: finished|raised
 
 import os
 

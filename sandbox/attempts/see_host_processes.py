@@ -1,5 +1,5 @@
 # tries: looks for processes other than its own
-# expect: finished
+# expect: finished|raised
 
 import os
 

@@ -1,6 +1,7 @@
 # tries: starts threads for ever
 # expect: processes|raised
 # limits: wall_s=5,processes=32
+# needs: pid rlimits
 
 import threading
 import time

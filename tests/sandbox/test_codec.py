@@ -20,7 +20,7 @@ DATA = st.recursive(
     | st.text()
     | st.binary()
     | st.complex_numbers(allow_nan=False),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(-(2**63), 2**63 - 1), inner),
     max_leaves=20,
 )
 SAMPLE = {"a": [1, 2.0, "x", {"b": numpy.arange(3)}, [1.0, 2.0]], "c": numpy.array(["ab"]), "d": [True, None, 2**80]}

@@ -1,0 +1,81 @@
+"""A live process in a lane: the lane stays borrowed for as long as the session lasts, then serves others again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from typing import TYPE_CHECKING
+
+from llm_optimize.sandbox.collecting import collect
+from llm_optimize.sandbox.live import Ended, Wires
+from llm_optimize.sandbox.verdict import encode_inputs
+from llm_optimize.sandbox.warm import memory_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from llm_optimize.sandbox.base import Program
+    from llm_optimize.sandbox.pool import LanePool
+    from llm_optimize.sandbox.warm import Lane
+
+__all__ = ["LiveInLane"]
+
+
+class LiveInLane:
+    """See :class:`llm_optimize.sandbox.live.Live`."""
+
+    def __init__(self, pool: LanePool, program: Program, folder: Callable[[], AbstractContextManager[str]]) -> None:
+        """Borrow a lane and start the process in it.
+
+        Args:
+            pool: where the lane comes from.
+            program: its inputs and limits; the source is asked for later.
+            folder: gives the working folder, and takes it away again.
+
+        Raises:
+            BadInput: an input is not data.
+            SandboxError: no lane could be opened.
+        """
+        self._stack = contextlib.ExitStack()
+        try:
+            self._lane = self._started(pool, program, folder)
+        except BaseException:
+            self._stack.close()
+            raise
+        self.layers = self._lane.layers
+        self.alarm = self._channel.fileno()
+
+    def end(self) -> Ended:
+        """End its processes. See :class:`llm_optimize.sandbox.live.Live`."""
+        report, _ = collect(self._channel, [], 0.0)
+        status = os.waitstatus_to_exitcode(report["status"])
+        return Ended(status, report["reason"], report["cpu"], report["peak_kb"] / 1024)
+
+    def release(self) -> None:
+        """Close the wires and give the lane back. See :class:`llm_optimize.sandbox.live.Live`."""
+        self._stack.close()
+
+    def _started(self, pool: LanePool, program: Program, folder: Callable[[], AbstractContextManager[str]]) -> Lane:
+        with contextlib.ExitStack() as mine:
+            inputs = memory_file(encode_inputs(program))
+            mine.callback(os.close, inputs)
+            while True:
+                attempt = contextlib.ExitStack()
+                lane = attempt.enter_context(pool.borrowed())
+                order = {"run": "session", "limits": dataclasses.asdict(program.limits)}
+                with attempt:
+                    order["folder"] = attempt.enter_context(folder())
+                    self.wires, theirs = Wires.opened(program.limits)
+                    attempt.callback(self.wires.close)
+                    given = [theirs[name] for name in ("stdout", "stderr", "answers", "questions")]
+                    try:
+                        self._channel = lane.start(order, [*given, inputs])
+                    except ConnectionError:
+                        continue  # it was gone before the order reached it: nothing ran, the pool will not keep it
+                    finally:
+                        for descriptor in given:
+                            os.close(descriptor)
+                    self._stack = attempt.pop_all()
+                    return lane

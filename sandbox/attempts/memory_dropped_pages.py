@@ -1,0 +1,18 @@
+# tries: fills shared memory, then takes the pages out of its tables, where a count of resident pages sees them
+# expect: memory|raised|killed|processes
+# limits: memory_mb=128,wall_s=5
+# needs: rlimits|watch|cgroup
+
+import mmap
+import os
+import time
+
+for _ in range(6):
+    if os.fork() == 0:
+        taken = mmap.mmap(-1, 48 << 20)
+        for at in range(0, len(taken), 1 << 20):
+            taken[at : at + (1 << 20)] = bytes(1 << 20)
+            taken.madvise(mmap.MADV_DONTNEED, at, 1 << 20)
+        time.sleep(60)
+time.sleep(0.7)
+breached = True
