@@ -1,7 +1,6 @@
 """Let a chat model write a script that produces as much as it can in a server's factory; the predecessor's second.
 
-Shows: ``exec_temp_script_unsafe``, a candidate that talks to a service. It runs with your rights and your network: read
-what the model writes, or keep to models that you trust.
+Shows: a candidate that talks to a service: the sandbox lets it reach this one port of the host and nothing else.
 Needs: a chat model; ``python examples/paperclip_server.py`` running in another terminal; flask and requests (extra
 ``test``). Costs: three model calls, about 5,000 tokens in all, and up to 35 s for each script.
 """
@@ -9,15 +8,15 @@ Needs: a chat model; ``python examples/paperclip_server.py`` running in another 
 from __future__ import annotations
 
 import os
-import subprocess
-import time
+from functools import cache
 
 import requests
 
-from llm_optimize import eval_utils, optimize
+from llm_optimize import Limits, Sandbox, optimize
 
 _seconds = 30
-_host = f"http://localhost:{os.environ.get('PAPERCLIP_PORT', '8800')}"
+_port = os.environ.get("PAPERCLIP_PORT", "8800")
+_host = f"http://localhost:{_port}"
 
 TASK = f"""Write a Python script that makes as many paperclips as it can within {_seconds} seconds.
 
@@ -37,19 +36,20 @@ for _ in range(3):
 """
 
 
+@cache
+def _sandbox() -> Sandbox:
+    limits = Limits(wall_s=_seconds + 5, cpu_s=2 * _seconds)
+    return Sandbox(preload=["requests"], limits=limits, network=f"loopback:{_port}")
+
+
 def run_factory(script: str) -> tuple[float, str]:
     """Run the script against an empty factory and count its paperclips; no request of a script outlives it."""
     requests.get(f"{_host}/reset", timeout=10)
-    began = time.monotonic()
-    try:
-        eval_utils.exec_temp_script_unsafe(script, timeout=_seconds + 5)
-    except RuntimeError as error:
-        return 0, f"the script failed: {error}"
-    except subprocess.TimeoutExpired:
-        return 0, f"the script was killed after {time.monotonic() - began:.1f} s"
-    seconds = time.monotonic() - began
+    done = _sandbox().run(script)
+    if not done.ok:
+        return 0, f"the script failed ({done.reason}): {done.message}"
     assets = requests.get(f"{_host}/assets", timeout=10).json()
-    return assets.get("paperclip", 0), f"in {seconds:.1f} s the factory made {assets}"
+    return assets.get("paperclip", 0), f"in {done.seconds:.1f} s the factory made {assets}"
 
 
 score = run_factory

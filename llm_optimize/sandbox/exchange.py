@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.sandbox.base import Program
 
-__all__ = ["folders", "read_result", "write_inputs", "write_orders"]
+__all__ = ["folders", "read_result", "scratch", "write_inputs", "write_orders"]
 
 
 @contextlib.contextmanager
@@ -29,15 +31,36 @@ def folders() -> Iterator[tuple[Path, Path]]:
     Raises:
         SandboxError: there is no room for them, or none that may be written to.
     """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="box-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise _no_room(error) from error
-    with folder as top:
+    with scratch() as top:
         control, work = Path(top, "control"), Path(top, "work")
         control.mkdir()
         work.mkdir()
         yield control, work
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[str]:
+    """Give a folder that a program may fill; gone afterwards, whatever the program made of it.
+
+    Raises:
+        SandboxError: there is no room for it, or none that may be written to.
+    """
+    try:
+        top = tempfile.mkdtemp(prefix="box-")
+    except OSError as error:
+        raise _no_room(error) from error
+    try:
+        yield top
+    finally:
+        _remove(top)
+
+
+def _remove(top: str) -> None:
+    """Remove a tree that may be nested deeper than the standard library, which recurses, can follow."""
+    try:
+        shutil.rmtree(top, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", "--", top], check=False, stderr=subprocess.DEVNULL)  # noqa: S603, S607 - POSIX's own
 
 
 def write_orders(program: Program, control: Path) -> None:

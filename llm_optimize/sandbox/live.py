@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from llm_optimize.sandbox.collecting import Pipe
-
-if TYPE_CHECKING:
-    from llm_optimize.sandbox.base import Limits
 
 __all__ = ["Ended", "Live", "Wires", "output_pipe"]
 
@@ -73,12 +70,12 @@ class Wires:
     stderr: Pipe
 
     @classmethod
-    def opened(cls, limits: Limits) -> tuple[Wires, dict[str, int]]:
+    def opened(cls, output_kb: int) -> tuple[Wires, dict[str, int]]:
         """Return the wires, and their other ends by the same names; the caller closes those when handed over."""
         theirs: dict[str, int] = {}
         theirs["questions"], questions = os.pipe()
         answers, theirs["answers"] = os.pipe()
-        wires = cls(questions, answers, output_pipe(limits), output_pipe(limits))
+        wires = cls(questions, answers, output_pipe(output_kb), output_pipe(output_kb))
         wires.stdout.descriptor, theirs["stdout"] = os.pipe()
         wires.stderr.descriptor, theirs["stderr"] = os.pipe()
         for descriptor in wires.descriptors:
@@ -96,7 +93,7 @@ class Wires:
             os.close(descriptor)
 
 
-def output_pipe(limits: Limits) -> Pipe:
+def output_pipe(output_kb: int) -> Pipe:
     """Return a pipe for what is printed under these limits."""
-    kept = limits.output_kb * 1024
+    kept = output_kb * 1024
     return Pipe(-1, kept, kept * _OUTPUT_FACTOR, "output")

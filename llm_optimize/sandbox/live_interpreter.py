@@ -37,7 +37,7 @@ class LiveInterpreter:
         with contextlib.ExitStack() as stack:
             control, work = stack.enter_context(exchange.folders())
             exchange.write_inputs(program, control)
-            self.wires, theirs = Wires.opened(program.limits)
+            self.wires, theirs = Wires.opened(program.limits.output_kb)
             stack.callback(self.wires.close)
             given = [theirs[name] for name in ("questions", "answers", "stdout", "stderr")]
             try:

@@ -67,7 +67,7 @@ class LiveInLane:
                 order = {"run": "session", "limits": dataclasses.asdict(program.limits)}
                 with attempt:
                     order["folder"] = attempt.enter_context(folder())
-                    self.wires, theirs = Wires.opened(program.limits)
+                    self.wires, theirs = Wires.opened(program.limits.output_kb)
                     attempt.callback(self.wires.close)
                     given = [theirs[name] for name in ("stdout", "stderr", "answers", "questions")]
                     try:

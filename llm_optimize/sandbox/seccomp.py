@@ -23,7 +23,7 @@ __all__ = ["POLICY", "build", "install", "unavailable"]
 POLICY = Path(__file__).with_name("policy.json")
 """The calls by name, what becomes of each, and their numbers."""
 
-Block = list[tuple[int, int, int, int]]
+_Block = list[tuple[int, int, int, int]]
 """Instructions (code, jump if true, jump if false, constant); every path through a block ends in a return."""
 
 _LOAD, _AND, _EQUAL, _AT_LEAST, _JUMP, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x05, 0x06
@@ -41,12 +41,12 @@ _FARTHEST = 255
 _PR_GET_SECCOMP, _PR_SET_SECCOMP, _MODE_FILTER = 21, 22, 2
 
 
-def _answer(code: int) -> Block:
+def _answer(code: int) -> _Block:
     return [(_RETURN, 0, 0, 0x00050000 | code)]
 
 
-_ALLOW: Block = [(_RETURN, 0, 0, 0x7FFF0000)]
-_KILL: Block = [(_RETURN, 0, 0, 0x80000000)]
+_ALLOW: _Block = [(_RETURN, 0, 0, 0x7FFF0000)]
+_KILL: _Block = [(_RETURN, 0, 0, 0x80000000)]
 _REFUSE, _UNKNOWN = _answer(errno.EPERM), _answer(errno.ENOSYS)
 
 
@@ -81,7 +81,7 @@ def build(network: str, *, private_files: bool, machine: str = "") -> bytes:
         **_checked(policy, network, private_files=private_files),
     }
     actions = {numbers[name]: block for name, block in chosen.items() if name in numbers}
-    program: Block = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, _AUDIT[machine]), *_KILL, (_LOAD, 0, 0, _NUMBER)]
+    program: _Block = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, _AUDIT[machine]), *_KILL, (_LOAD, 0, 0, _NUMBER)]
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32), *_UNKNOWN]
     program += _tree(_ranges(actions))
@@ -105,7 +105,7 @@ def install(program: bytes) -> None:
         raise OSError(code, f"seccomp: {os.strerror(code)}")
 
 
-def _checked(policy: dict[str, Any], network: str, *, private_files: bool) -> dict[str, Block]:
+def _checked(policy: dict[str, Any], network: str, *, private_files: bool) -> dict[str, _Block]:
     """The calls whose arguments decide; all of these arguments are 32 bits wide in the kernel."""
     terminal = dict.fromkeys((_TIOCSTI, _TIOCLINUX), _REFUSE)
     controls = {**terminal, **dict.fromkeys(policy["ioctl"].values(), _ALLOW)}
@@ -124,7 +124,7 @@ def _checked(policy: dict[str, Any], network: str, *, private_files: bool) -> di
     }
 
 
-def _families(network: str, *, private_files: bool) -> dict[int, Block]:
+def _families(network: str, *, private_files: bool) -> dict[int, _Block]:
     # TCP by its own name only: Landlock judges ports of TCP, not of MPTCP, SCTP or UDP
     tcp = _switch(1, {_STREAM: _switch(2, dict.fromkeys((0, _TCP), _ALLOW), _REFUSE)}, _REFUSE, mask=_TYPE)
     internet = {
@@ -135,9 +135,9 @@ def _families(network: str, *, private_files: bool) -> dict[int, Block]:
     return {**internet, **({_UNIX: _ALLOW} if private_files else {})}
 
 
-def _switch(argument: int, cases: dict[int, Block], otherwise: Block, *, mask: int = 0) -> Block:
+def _switch(argument: int, cases: dict[int, _Block], otherwise: _Block, *, mask: int = 0) -> _Block:
     """Judge the low word of an argument, of its masked bits where a mask is given."""
-    block: Block = [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument)]
+    block: _Block = [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument)]
     if mask:
         block.append((_AND, 0, 0, mask))
     for value, then in cases.items():
@@ -145,9 +145,9 @@ def _switch(argument: int, cases: dict[int, Block], otherwise: Block, *, mask: i
     return block + otherwise
 
 
-def _ranges(actions: dict[int, Block]) -> list[tuple[int, Block]]:
+def _ranges(actions: dict[int, _Block]) -> list[tuple[int, _Block]]:
     """Pairs of first number and block, ascending; each holds up to the next one's first number."""
-    found: list[tuple[int, Block]] = []
+    found: list[tuple[int, _Block]] = []
     for number in range(max(actions) + 2):
         block = actions.get(number, _UNKNOWN)
         if not found or found[-1][1] != block:
@@ -155,7 +155,7 @@ def _ranges(actions: dict[int, Block]) -> list[tuple[int, Block]]:
     return found
 
 
-def _tree(ranges: list[tuple[int, Block]]) -> Block:
+def _tree(ranges: list[tuple[int, _Block]]) -> _Block:
     if len(ranges) == 1:
         return ranges[0][1]
     middle = len(ranges) // 2

@@ -20,7 +20,7 @@ class Stream:
     def __init__(self, pipe: IO[bytes], limits: Limits) -> None:
         """Begin to read; ``data`` holds what is kept."""
         self._pipe = pipe
-        caps = output_pipe(limits)
+        caps = output_pipe(limits.output_kb)
         self._keep, self._stop_at = caps.keep, caps.stop_at
         self._seen = 0
         self.data = bytearray()

@@ -11,13 +11,13 @@ import dataclasses
 import itertools
 import logging
 import os
-import tempfile
 import time
 from typing import TYPE_CHECKING
 
 from llm_optimize.errors import SandboxError
 from llm_optimize.sandbox.base import ONE_THREAD, Layers
 from llm_optimize.sandbox.collecting import Pipe
+from llm_optimize.sandbox.exchange import scratch
 from llm_optimize.sandbox.live_lane import LiveInLane
 from llm_optimize.sandbox.pool import LanePool
 from llm_optimize.sandbox.verdict import MAX_RESULT_BYTES, Observed, encode_inputs, encode_task, verdict
@@ -216,5 +216,5 @@ def _folder(*, needed: bool) -> Iterator[str]:
     if not needed:
         yield ""  # the lane has one of its own
         return
-    with tempfile.TemporaryDirectory(prefix="box-", ignore_cleanup_errors=True) as folder:
+    with scratch() as folder:
         yield folder
