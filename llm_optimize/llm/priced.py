@@ -96,6 +96,8 @@ class Priced:
             actual = reply.usage
         finally:
             scope.guard.settle(estimate, actual)
+        if not actual.estimated:  # only estimates have to be right, so only calls that need one teach the counter
+            self.counter.observe(request.messages, actual.tokens_in)
         return reply
 
     def _metered(self, scope: Scope, request: Request) -> Reply:
@@ -106,8 +108,6 @@ class Priced:
     def _answer(self, request: Request) -> Reply:
         reply = self.inner.complete(request)
         usage = reply.usage
-        if not usage.estimated:
-            self.counter.observe(request.messages, usage.tokens_in)
         with self._lock:
             self._longest = max(self._longest, usage.tokens_out)
         if usage.dollars or self.free:

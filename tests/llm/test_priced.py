@@ -130,11 +130,12 @@ def test_the_output_is_estimated_by_its_cap_else_by_the_longest_reply(hello):
 
 
 def test_prompts_are_counted_better_after_real_replies():
-    """A tokenizer that makes three times the tokens is learned."""
+    """A tokenizer that makes three times the tokens is learned, where a cap needs estimates."""
     request = Request((Message("user", "some words of a long prompt " * 20),))
     priced = Priced(ScriptedModel(lambda _r: reply(tokens_in=3 * guess), free=False), PRICES)
     guess = priced.estimate(request).tokens_in
-    priced.complete(request)
+    with entered(Scope("study", "proposal/0", Ledger())):
+        priced.complete(request)
     assert priced.estimate(request).tokens_in == pytest.approx(3 * guess, rel=0.02)
 
 
