@@ -166,7 +166,7 @@ def terminal(cli, server):
 
 def test_a_terminal_sees_the_run_and_is_left_clean(terminal):
     """Frames show where it stands; prints and new bests stay, in order; at the end nothing of the block is left."""
-    code, glass = terminal.run(waits=18, until="step 2/4")
+    code, glass = terminal.run(waits=18, until="step 2/4 | 1 pending")
     assert code == 0
     seen = "\n".join(line for shown in glass.frames for line in shown)
     for part in (
