@@ -192,7 +192,10 @@ class History:
 
     def assuming(self, in_flight: int, slot: int | None = None) -> History:
         """Return this history as seen with that much work in flight, for the proposal in ``slot``."""
-        return replace(self, in_flight=in_flight, slot=self.slot if slot is None else slot)
+        slot = self.slot if slot is None else slot
+        if (in_flight, slot) == (self.in_flight, self.slot):
+            return self
+        return replace(self, in_flight=in_flight, slot=slot)
 
     def after(self, event: Event) -> History:
         """Return the history that this event leads to.
