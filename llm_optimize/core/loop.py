@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.protocols import Executor, Proposer, Scorer, Stopper
     from llm_optimize.core.types import Draft, Outcome
 
-__all__ = ["Ending", "Loop", "Plan", "number"]
+__all__ = ["Ending", "Loop", "Plan", "number", "record_proposal"]
 
 _LOG = logging.getLogger("llm_optimize")
 _POLL_S = 0.5  # how often clocks, stop files and guidance are looked at while nothing arrives
@@ -237,10 +237,7 @@ class Loop:
         self._reason = self._reason or str(error)
 
     def _fold_proposal(self, slot: int, proposal: Proposal) -> None:
-        candidates, note = number(self._journal.history, proposal.drafts)
-        notes = "; ".join(part for part in (proposal.note, note) if part)
-        self._journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time()))
-        self._ready.extend(candidates)
+        self._ready.extend(record_proposal(self._journal, slot, proposal))
 
     def _fold_outcome(self, candidate_id: int, outcome: Outcome, seconds: float) -> None:
         if isinstance(outcome, Failure) and self._is_start(candidate_id) and outcome.kind in _SCORER_FAULTS:
@@ -305,6 +302,14 @@ def _repeating(function: Callable[[], None], seconds: float) -> Iterator[None]:
         yield
     finally:
         over.set()
+
+
+def record_proposal(journal: Journal, slot: int, proposal: Proposal) -> tuple[Candidate, ...]:
+    """Number what is new of a proposal, log it, and return its candidates."""
+    candidates, note = number(journal.history, proposal.drafts)
+    notes = "; ".join(part for part in (proposal.note, note) if part)
+    journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time()))
+    return candidates
 
 
 def number(history: History, drafts: Sequence[Draft]) -> tuple[tuple[Candidate, ...], str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from llm_optimize.core.budget import Budget, Ledger, UnitGuard
 from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.journal import Journal
-from llm_optimize.core.loop import Ending, Loop, Plan, number
+from llm_optimize.core.loop import Ending, Loop, Plan, record_proposal
 from llm_optimize.core.metering import entered
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.types import Candidate
@@ -231,10 +231,7 @@ class Study:
                 proposal = self._plan.proposer.propose(history.assuming(0, slot), n)
         finally:
             guard.close()
-        candidates, note = number(history, proposal.drafts)
-        notes = "; ".join(part for part in (proposal.note, note) if part)
-        self._journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time()))
-        return candidates
+        return record_proposal(self._journal, slot, proposal)
 
 
 def _check_at_least_one(**numbers: int) -> None:

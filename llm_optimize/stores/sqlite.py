@@ -89,12 +89,9 @@ class SQLiteStore:
             BadInput: the study's name is not valid Unicode text.
         """
         kind, body = dump(event)
-        score = (
-            float(event.outcome.score) if isinstance(event, Told) and isinstance(event.outcome, Evaluation) else None
-        )
         with self._connection.use() as connection:
             number = self._number(connection, study)
-            row = (number, kind, event.at, score, _encodable(body), number)
+            row = (number, kind, event.at, _score(event), _encodable(body), number)
             [(sequence,)] = connection.execute(_APPEND, row).fetchall()
         return int(sequence)
 
