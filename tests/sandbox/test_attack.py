@@ -13,7 +13,11 @@ import pytest
 from llm_optimize.sandbox import Sandbox
 from llm_optimize.sandbox.attack import WALLS, Attack, Bait, attempts
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts what is on a Linux machine")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="counts what is on a Linux machine"),
+    # without walls two honest programs share the host's ports, and each looks whether one was left open
+    pytest.mark.xdist_group("unwalled"),
+]
 
 BY_NAME = {attempt.name: attempt for attempt in attempts()}
 
