@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.types import Candidate, Evaluation, Failure, Outcome, Problem, Usage
+from llm_optimize.core.account import Account
+from llm_optimize.core.types import Candidate, Evaluation, Failure, Outcome, Problem, ToolUse, Usage
 from llm_optimize.errors import StoreError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Proposed:
         slot: ordinal of the proposal (0, 1, ...), unique in a study; -1 for x0 and for candidates given by hand.
         note: what the study should know about this proposal, in a line.
         at: seconds since the epoch.
+        account: ``usage`` by role and model.
+        tools: the functions that the model called on the way.
     """
 
     candidates: tuple[Candidate, ...]
@@ -50,6 +53,8 @@ class Proposed:
     slot: int = -1
     note: str = ""
     at: float = 0.0
+    account: Account = Account()
+    tools: tuple[ToolUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,14 @@ class Told:
         outcome: its :class:`~llm_optimize.core.types.Evaluation` or :class:`~llm_optimize.core.types.Failure`.
         seconds: wall time of the evaluation.
         at: seconds since the epoch.
+        account: the outcome's usage by role and model.
     """
 
     candidate_id: int
     outcome: Outcome
     seconds: float = 0.0
     at: float = 0.0
+    account: Account = Account()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,20 @@ def _dump_usage(usage: Usage) -> list[Any]:
     ]
 
 
+def _dump_account(account: Account) -> dict[str, Any]:
+    """Return the field, and none for an empty account: logs without model calls stay as short as they were."""
+    rows = [[role, model, _dump_usage(usage)] for (role, model), usage in account.rows.items()]
+    return {"account": rows} if rows else {}
+
+
+def _load_account(body: dict[str, Any]) -> Account:
+    return Account({(role, model): Usage(*usage) for role, model, usage in body.get("account", ())})
+
+
+def _dump_tools(tools: tuple[ToolUse, ...]) -> dict[str, Any]:
+    return {"tools": [[use.name, use.arguments, use.result, use.ok, use.seconds] for use in tools]} if tools else {}
+
+
 def _dump_candidate(candidate: Candidate) -> dict[str, Any]:
     return {
         "id": candidate.id,
@@ -163,12 +184,15 @@ def _dump_proposed(event: Proposed) -> dict[str, Any]:
         "usage": _dump_usage(event.usage),
         "slot": event.slot,
         "note": event.note,
+        **_dump_account(event.account),
+        **_dump_tools(event.tools),
     }
 
 
 def _dump_told(event: Told) -> dict[str, Any]:
     outcome = event.outcome
     body: dict[str, Any] = {"id": event.candidate_id, "seconds": event.seconds, "usage": _dump_usage(outcome.usage)}
+    body |= _dump_account(event.account)
     if isinstance(outcome, Failure):
         return body | {"failure": outcome.kind, "message": outcome.message}
     return body | {
@@ -192,7 +216,14 @@ def _load_told(body: dict[str, Any]) -> Told:
         metrics = {name: _load_number(value) for name, value in body["metrics"].items()}
         examples = tuple(_load_number(value) for value in body["examples"])
         outcome = Evaluation(body["score"], body["feedback"], metrics, examples, usage)
-    return Told(body["id"], outcome, body["seconds"], body["at"])
+    return Told(body["id"], outcome, body["seconds"], body["at"], _load_account(body))
+
+
+def _load_proposed(body: dict[str, Any]) -> Proposed:
+    candidates = tuple(Candidate(**one) for one in body["candidates"])
+    tools = tuple(ToolUse(*use) for use in body.get("tools", ()))
+    usage, account = Usage(*body["usage"]), _load_account(body)
+    return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools)
 
 
 _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
@@ -205,9 +236,7 @@ _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
 
 _LOADERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "opened": lambda b: Opened(Problem(b["task"], b["question"], b["start"]), b["seed"], b["settings"], b["at"]),
-    "proposed": lambda b: Proposed(
-        tuple(Candidate(**c) for c in b["candidates"]), Usage(*b["usage"]), b["slot"], b["note"], b["at"]
-    ),
+    "proposed": _load_proposed,
     "told": _load_told,
     "guided": lambda b: Guided(b["text"], b["at"]),
     "stopped": lambda b: Stopped(b["reason"], b["at"]),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, overload
 
+from llm_optimize.core.account import Account
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Stopped, Told
 from llm_optimize.core.types import Candidate, Evaluation, Problem, Trial, Usage
 
@@ -92,6 +93,7 @@ class History:
         pending: candidates without an outcome, oldest first.
         guidance: what people said, oldest first.
         usage: the cost of all proposals and evaluations.
+        account: the same by role and model.
         best: the trial with the highest score, the earliest of equals; None while nothing has a score.
         next_id: the id that the next candidate will get.
         stale: trials told since the last improvement.
@@ -120,6 +122,7 @@ class History:
     in_flight: int = 0
     reason: str | None = None
     born: float = 0.0
+    account: Account = Account()
     _record: _Record = None  # type: ignore[assignment]  # empty() and after() always give one
     _version: int = 0
     _told: int = 0
@@ -245,6 +248,7 @@ class History:
         return self._next(
             pending=(*self.pending, *event.candidates),
             usage=self.usage + event.usage,
+            account=self.account + event.account.completed(event.usage, "proposer"),
             next_id=max([self.next_id, *(candidate.id + 1 for candidate in event.candidates)]),
             fruitless=0 if brought else self.fruitless + 1,
             _record=record,
@@ -277,6 +281,7 @@ class History:
         return self._next(
             pending=tuple(one for one in self.pending if one.id != candidate.id),
             usage=self.usage + event.outcome.usage,
+            account=self.account + event.account.completed(event.outcome.usage, "scorer"),
             best=trial if better else best,
             stale=0 if better else self.stale + 1,
             _record=record,

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize.core.events import Opened, Stopped
 from llm_optimize.core.history import History
 from llm_optimize.core.metering import Scope
-from llm_optimize.core.protocols import Ownable, ReplyLog
+from llm_optimize.core.protocols import Listener, Ownable, ReplyLog
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llm_optimize.core.chat import Piece
     from llm_optimize.core.events import Event
     from llm_optimize.core.metering import SpendGuard
     from llm_optimize.core.protocols import Observer, Store
@@ -35,6 +36,8 @@ class Journal:
         self.replies = store if isinstance(store, ReplyLog) else None
         self.history = History.empty()
         self.observers = tuple(observers)
+        watching: Sequence[object] = self.observers  # functions, of which an object may be more
+        self._hearing = [one.hear for one in watching if isinstance(one, Listener)]
         self._sequence = 0
         self._owned = False
 
@@ -89,7 +92,14 @@ class Journal:
 
     def scope(self, name: str, guard: SpendGuard | None) -> Scope:
         """Return the scope for a unit of work of this study; without a guard its calls are counted, never refused."""
-        return Scope(self.study, name, guard, self.replies, self.history.born)
+        return Scope(self.study, name, guard, self.replies, self.history.born, self._pass_on if self._hearing else None)
+
+    def _pass_on(self, piece: Piece) -> None:
+        for hear in self._hearing:
+            try:
+                hear(piece)
+            except Exception:  # noqa: BLE001 - part of the second border: what only watches must not end the run
+                _LOG.exception("observer %r failed on a part of a reply", hear)
 
     def close(self, reason: str) -> None:
         """Log the session's end and give the study up; does nothing for a journal that is not open."""

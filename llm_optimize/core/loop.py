@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from llm_optimize.core.account import Account
     from llm_optimize.core.budget import Budget, Ledger
     from llm_optimize.core.history import History
     from llm_optimize.core.journal import Journal
@@ -227,23 +228,21 @@ class Loop:
         elif error is not None:
             raise error  # a defect in a proposer or an executor that broke: not a property of any candidate
         elif work.key[0] == "proposal":
-            self._fold_proposal(work.key[1], future.result())
+            self._ready.extend(record_proposal(self._journal, work.key[1], future.result(), work.scope.account))
         else:
-            self._fold_outcome(work.key[1], *future.result())
+            self._fold_outcome(work, *future.result())
 
     def _fail(self, error: LLMOptimizeError) -> None:
         if self._error is None and not isinstance(error, BudgetExceeded):
             self._error = error
         self._reason = self._reason or str(error)
 
-    def _fold_proposal(self, slot: int, proposal: Proposal) -> None:
-        self._ready.extend(record_proposal(self._journal, slot, proposal))
-
-    def _fold_outcome(self, candidate_id: int, outcome: Outcome, seconds: float) -> None:
+    def _fold_outcome(self, work: _Work, outcome: Outcome, seconds: float) -> None:
+        candidate_id = work.key[1]
         if isinstance(outcome, Failure) and self._is_start(candidate_id) and outcome.kind in _SCORER_FAULTS:
             self._fail(StartFailed(f"x0 failed to score ({outcome.kind}): {outcome.message}; mend x0 or the scorer"))
             return
-        self._journal.record(Told(candidate_id, outcome, seconds, time.time()))
+        self._journal.record(Told(candidate_id, outcome, seconds, time.time(), work.scope.account))
 
     def _is_start(self, candidate_id: int) -> bool:
         return any(one.id == candidate_id and one.origin == "start" for one in self._journal.history.pending)
@@ -265,7 +264,7 @@ class Loop:
             del self._work[work.key]
             work.guard.close()
             late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s", work.scope.usage)
-            self._fold_outcome(work.key[1], late, seconds)
+            self._fold_outcome(work, late, seconds)
 
     def _notice(self) -> None:
         """Name candidates that are long in the scorer; runs beside the owner's thread, which may be in the scorer."""
@@ -304,11 +303,11 @@ def _repeating(function: Callable[[], None], seconds: float) -> Iterator[None]:
         over.set()
 
 
-def record_proposal(journal: Journal, slot: int, proposal: Proposal) -> tuple[Candidate, ...]:
-    """Number what is new of a proposal, log it, and return its candidates."""
+def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Account) -> tuple[Candidate, ...]:
+    """Number what is new of a proposal, log it with what it cost by role and model, and return its candidates."""
     candidates, note = number(journal.history, proposal.drafts)
     notes = "; ".join(part for part in (proposal.note, note) if part)
-    journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time()))
+    journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time(), account, proposal.tools))
     return candidates
 
 

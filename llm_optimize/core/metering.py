@@ -14,15 +14,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
-from llm_optimize.core.types import Usage
+from llm_optimize.core.account import Account
+from llm_optimize.core.chat import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Literal
 
     from llm_optimize.core.protocols import ReplyLog
+    from llm_optimize.core.types import Usage
 
 __all__ = ["Scope", "SpendGuard", "current_scope", "entered"]
 
+_ROLES = {"proposal": "proposer", "evaluation": "scorer"}
 _SCOPE: ContextVar[Scope | None] = ContextVar("llm_optimize_scope", default=None)
 
 
@@ -45,13 +49,14 @@ class SpendGuard(Protocol):
 class Scope:
     """One unit of work: its name, its guard, its reply log, and what it has spent. Safe to use from many threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a unit is, and who has a say in it
         self,
         study: str,
         name: str,
         guard: SpendGuard | None = None,
         replies: ReplyLog | None = None,
         born: float = 0.0,
+        hear: Callable[[Piece], None] | None = None,
     ) -> None:
         """Name the unit.
 
@@ -61,25 +66,51 @@ class Scope:
             guard: refuses what would pass a cap.
             replies: where paid replies are kept.
             born: when the study was first opened; tells it from an earlier study of the same name elsewhere.
+            hear: is told what a model says while it says it; None asks for whole replies only. Must not raise.
         """
         self.study = study
         self.born = born
         self.name = name
         self.guard = guard
         self.replies = replies
-        self._usage = Usage()
+        self._hear = hear
+        self._account = Account()
+        self._role = _ROLES.get(name.partition("/")[0], "")
         self._seen: dict[str, int] = {}
         self._lock = threading.Lock()
 
     @property
     def usage(self) -> Usage:
         """What the calls of this unit have cost so far, replies recalled from the log included."""
-        return self._usage
+        return self.account.total
 
-    def add(self, usage: Usage) -> None:
-        """Count the cost of one call."""
+    @property
+    def account(self) -> Account:
+        """The same by role and model."""
+        return self._account
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody wants to know what a model says while it says it."""
+        return self._hear is not None
+
+    def add(self, usage: Usage, model: str = "", role: str = "") -> None:
+        """Count the cost of one call.
+
+        Args:
+            usage: the cost.
+            model: the model's name.
+            role: what the model is here; empty for the unit's own: ``proposer`` for a proposal, ``scorer`` for an
+                evaluation.
+        """
+        spent = Account.of(role or self._role, model, usage)
         with self._lock:
-            self._usage = self._usage + usage
+            self._account += spent
+
+    def say(self, kind: Literal["text", "reasoning", "tool", "end"], text: str = "") -> None:
+        """Pass on a part of a reply that is being written."""
+        if self._hear is not None:
+            self._hear(Piece(self.name, kind, text))
 
     def occurrence(self, identity: str) -> int:
         """Return how often ``identity`` was asked for before in this unit, and count this time."""

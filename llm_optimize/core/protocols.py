@@ -15,12 +15,13 @@ from llm_optimize.core.types import Evaluation, Failure, Proposal
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from llm_optimize.core.chat import Reply, Request
+    from llm_optimize.core.chat import Piece, Reply, Request
 
 __all__ = [
     "ChatModel",
     "EmbeddingModel",
     "Executor",
+    "Listener",
     "Observer",
     "Ownable",
     "Proposer",
@@ -112,6 +113,15 @@ class Ownable(Protocol):
 
     def release(self, study: str) -> None:
         """Stop being the owner; no effect for one who is not."""
+        ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """An observer that also wants to know what a model says while it says it; then replies are streamed."""
+
+    def hear(self, piece: Piece) -> None:
+        """Take in a part of a reply; called from the thread that waits for it, so it must be quick."""
         ...
 
 

@@ -227,11 +227,12 @@ class Study:
         guard = UnitGuard(self._plan.ledger)
         try:
             guarded = guard if self._plan.budget.caps_calls else None
-            with entered(self._journal.scope(f"proposal/{slot}", guarded)):
+            scope = self._journal.scope(f"proposal/{slot}", guarded)
+            with entered(scope):
                 proposal = self._plan.proposer.propose(history.assuming(0, slot), n)
         finally:
             guard.close()
-        return record_proposal(self._journal, slot, proposal)
+        return record_proposal(self._journal, slot, proposal, scope.account)
 
 
 def _check_at_least_one(**numbers: int) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "Proposal",
+    "ToolUse",
     "Trial",
     "Usage",
     "is_comparable",
@@ -213,6 +214,25 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A function that a model called while it made a proposal.
+
+    Attributes:
+        name: of the function, as the model wrote it.
+        arguments: JSON as the model wrote it.
+        result: what the model was told, cut to a bounded length.
+        ok: whether the function returned; False for one that raised, took too long, or is unknown.
+        seconds: wall time.
+    """
+
+    name: str
+    arguments: str
+    result: str
+    ok: bool = True
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What a proposer hands back: drafts, their price, and what the study should note.
 
@@ -220,8 +240,10 @@ class Proposal:
         drafts: zero or more drafts; zero means that nothing usable came (see ``note``).
         usage: what the proposal cost, with every re-ask.
         note: why drafts are missing, in one line; empty when all is well.
+        tools: the functions that were called on the way, in order.
     """
 
     drafts: tuple[Draft, ...]
     usage: Usage = Usage()
     note: str = ""
+    tools: tuple[ToolUse, ...] = ()

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.chat import Reply
+from llm_optimize.core.chat import Reply, ToolCall
 from llm_optimize.core.metering import current_scope
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import StoreError
@@ -79,8 +79,7 @@ def reply_from_json(body: str) -> Reply:
     """
     try:
         content = json.loads(body)
-        usage = Usage(**_checked(Usage(), content["usage"]))
-        return Reply(**_checked(Reply(""), content | {"usage": usage}))
+        return _reply(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"the reply log holds an entry that cannot be read ({error}): restore the file or upgrade llm_optimize"
         raise StoreError(msg) from error
@@ -88,7 +87,18 @@ def reply_from_json(body: str) -> Reply:
 
 def _content(value: Reply | Usage) -> dict[str, Any]:
     # dataclasses.asdict copies deeply, which costs more than all else between a model and its study.
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    content = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Reply):
+        content["tool_calls"] = [[call.id, call.name, call.arguments] for call in value.tool_calls]
+        content["more"] = [_content(one) | {"usage": _content(one.usage)} for one in value.more]
+    return content
+
+
+def _reply(content: dict[str, Any]) -> Reply:
+    usage = Usage(**_checked(Usage(), content["usage"]))
+    calls = tuple(ToolCall(*call) for call in content.get("tool_calls", ()))  # older logs have neither field
+    more = tuple(map(_reply, content.get("more", ())))
+    return Reply(**_checked(Reply(""), content | {"usage": usage, "tool_calls": calls, "more": more}))
 
 
 def _checked(example: Reply | Usage, content: dict[str, Any]) -> dict[str, Any]:
