@@ -22,7 +22,7 @@ FLOORS = {
     **dict.fromkeys(("cli", "__main__"), 6),
     **dict.fromkeys(("report", "sweep", "distill", "export", "finetune"), 5),
     **dict.fromkeys(("optimize", "eval_utils", "constants"), 4),
-    "targets": 3,
+    **dict.fromkeys(("targets", "toolbox"), 3),
     **dict.fromkeys(("proposers", "scorers"), 2),
     **dict.fromkeys(("llm", "sandbox", "stores", "parallel", "text", "retrieval"), 1),
     **dict.fromkeys(("core", "errors"), 0),
@@ -34,12 +34,13 @@ BROAD = {
     "llm_optimize.core.journal": "an observer may raise anything; it is logged and the study goes on",
     "llm_optimize.core.workers": "an executor hands what was raised to the future's owner, and swallows nothing",
     "llm_optimize.cli": "a command ends with a line and an exit code, not with a traceback",
+    "llm_optimize.llm.tools": "a tool is a user's function and may raise anything; what it raised is told to the model",
     "llm_optimize.sandbox.pickled": "copies objects whose classes may raise anything while they are copied",
     "llm_optimize.sandbox.program": "runs a stranger's program inside the jail; whatever it raises is the result",
 }
 
 HEAVY = (
-    *("cmaes", "flask", "genai_prices", "numpy", "openai", "optuna", "pandas", "psutil", "pydantic", "requests"),
+    *("cmaes", "flask", "genai_prices", "mcp", "numpy", "openai", "optuna", "pandas", "psutil", "pydantic", "requests"),
     *("scipy", "sklearn", "starlette", "tenacity", "tiktoken", "torch"),
 )
 
