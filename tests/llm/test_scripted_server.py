@@ -34,7 +34,8 @@ def test_the_same_key_gets_the_same_answer_free_of_charge():
     with ScriptedServer(lambda _body, index: f"answer {index}") as server:
         said = [post(server.url, key=key) for key in ("a", "a", "b", None, None, "a")]
         assert said == ["answer 0", "answer 0", "answer 1", "answer 2", "answer 3", "answer 0"]
-        assert server.counts() == {"requests": 6, "charged": 4, "repeats": 2}
+        counts = {"requests": 6, "charged": 4, "repeats": 2, "tokens_in": 20, "tokens_out": 12}
+        assert server.counts() == counts
         assert get(server.url.removesuffix("/v1") + "/counts") == server.counts()
         assert [request.repeat for request in server.requests] == [False, True, False, False, False, True]
         assert all(request.written for request in server.requests)
