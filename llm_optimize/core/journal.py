@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize.core.events import Opened, Stopped
 from llm_optimize.core.history import History
 from llm_optimize.core.metering import Scope
+from llm_optimize.core.order import takes_place
 from llm_optimize.core.protocols import Listener, Ownable, ReplyLog
 from llm_optimize.errors import BadInput
 
@@ -35,6 +36,8 @@ class Journal:
         self.study = study
         self.replies = store if isinstance(store, ReplyLog) else None
         self.history = History.empty()
+        self.position = 0
+        """Results and words of guidance in the log so far: where in its course the study is."""
         self.observers = tuple(observers)
         watching: Sequence[object] = self.observers  # functions, of which an object may be more
         self._hearing = [one.hear for one in watching if isinstance(one, Listener)]
@@ -56,6 +59,7 @@ class Journal:
         try:
             for sequence, event in self.store.read(self.study):
                 self.history = self.history.after(event)
+                self.position += takes_place(event)
                 self._sequence = sequence
             if self._sequence:
                 self._check_same(problem)
@@ -92,7 +96,10 @@ class Journal:
 
     def scope(self, name: str, guard: SpendGuard | None) -> Scope:
         """Return the scope for a unit of work of this study; without a guard its calls are counted, never refused."""
-        return Scope(self.study, name, guard, self.replies, self.history.born, self._pass_on if self._hearing else None)
+        hear = self._pass_on if self._hearing else None
+        scope = Scope(self.study, name, guard, self.replies, self.history.born, hear)
+        scope.begun = self.position
+        return scope
 
     def _pass_on(self, piece: Piece) -> None:
         for hear in self._hearing:
@@ -118,6 +125,7 @@ class Journal:
 
     def _fold(self, sequence: int, event: Event) -> None:
         self.history = self.history.after(event)
+        self.position += takes_place(event)
         self._sequence = sequence
         for observer in self.observers:
             try:

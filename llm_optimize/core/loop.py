@@ -16,13 +16,14 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.budget import UnitGuard
-from llm_optimize.core.events import Proposed, Told
+from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.history import same_text
 from llm_optimize.core.metering import entered
+from llm_optimize.core.order import Order
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Candidate, Failure, Proposal
 from llm_optimize.core.workers import DaemonThreads, Inline
@@ -78,6 +79,7 @@ class Plan:
         ideas: drafts per proposal, at least 1.
         eval_timeout: seconds after which a candidate counts as failed; None for no limit.
         notice_after: seconds after which a candidate that is still in the scorer is named in a warning, once.
+        order: of an earlier run that this one repeats.
     """
 
     proposer: Proposer
@@ -90,6 +92,7 @@ class Plan:
     ideas: int = 1
     eval_timeout: float | None = None
     notice_after: float = 30.0
+    order: Order = field(default_factory=Order)
 
 
 @dataclass(slots=True)
@@ -114,6 +117,7 @@ class Loop:
         self._done: queue.SimpleQueue[tuple[tuple[str, int], Future[Any]]] = queue.SimpleQueue()
         self._ready: deque[Candidate] = deque(journal.history.pending)
         self._work: dict[tuple[str, int], _Work] = {}
+        self._early: dict[tuple[str, int], Future[Any]] = {}  # done before their turn in the order that is repeated
         self._reason: str | None = None
         self._error: LLMOptimizeError | None = None
         alone = plan.parallel == 1 and plan.eval_timeout is None and plan.budget.seconds is None
@@ -138,12 +142,18 @@ class Loop:
 
     def _begin(self) -> None:
         """Begin whatever may be begun now: evaluations of waiting candidates first, then proposals."""
+        self._begin_here()
+        while said := self._plan.order.guidance_at(self._journal.position):
+            self._journal.record(Guided(said, time.time()))
+            self._begin_here()
+
+    def _begin_here(self) -> None:
         self._journal.refresh()
         self._plan.ledger.fold(self._journal.history.usage)
         while self._ready and self._count("evaluation") < self._plan.parallel and self._may(self._count("evaluation")):
             self._evaluate(self._ready.popleft())
-        while (n := self._wanted()) > 0:
-            self._propose(n)
+        while (n := self._wanted()) > 0 and (slot := self._free_slot()) is not None:
+            self._propose(n, slot)
 
     def _may(self, in_flight: int) -> bool:
         """Say whether one more unit of work may begin beside ``in_flight``; the first reason against it stays."""
@@ -176,10 +186,14 @@ class Loop:
         scope = self._start(key, 1)
         self._submit(self._executor, key, evaluate, self._plan.scorer, candidate.text, scope if self._scoped else None)
 
-    def _propose(self, n: int) -> None:
+    def _free_slot(self) -> int | None:
         taken = frozenset(slot for kind, slot in self._work if kind == "proposal")
         history = self._journal.history
-        slot = history.free_slots(1, taken)[0]
+        slot = self._plan.order.free_slot(history, taken, self._journal.position)
+        return history.free_slots(1, taken)[0] if slot is None and not self._work else slot
+
+    def _propose(self, n: int, slot: int) -> None:
+        history = self._journal.history
         key = ("proposal", slot)
         scope = self._start(key, n)
         self._submit(self._own, key, _propose, self._plan.proposer, history.assuming(0, slot), n, scope)
@@ -199,7 +213,7 @@ class Loop:
     def _arrive(self) -> None:
         """Wait for a result and fold it; look at the clocks while none arrives."""
         try:
-            key, future = self._done.get(timeout=self._patience())
+            key, future = self._next()
         except queue.Empty:
             self._look_at_clocks()
             return
@@ -210,6 +224,21 @@ class Loop:
             self._fold(work, future)
         finally:
             work.guard.close()
+
+    def _next(self) -> tuple[tuple[str, int], Future[Any]]:
+        """Return a result: that whose turn it is, as far as an order is repeated and it is on its way.
+
+        Raises:
+            queue.Empty: none has come so far.
+        """
+        turn = self._plan.order.unit_at(self._journal.position)
+        while turn in self._work and turn not in self._early:
+            key, future = self._done.get(timeout=self._patience())
+            self._early[key] = future
+        if not self._early:
+            return self._done.get(timeout=self._patience())
+        key = turn if turn is not None and turn in self._early else next(iter(self._early))
+        return key, self._early.pop(key)
 
     def _patience(self) -> float:
         limit = self._plan.eval_timeout

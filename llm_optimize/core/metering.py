@@ -73,6 +73,8 @@ class Scope:
         self.name = name
         self.guard = guard
         self.replies = replies
+        self.begun = 0
+        """How far the study had come when the unit began, in results and words of guidance."""
         self._hear = hear
         self._account = Account()
         self._role = _ROLES.get(name.partition("/")[0], "")

@@ -5,7 +5,7 @@ Objects are protocols; what users write as functions (scorers, stop rules, obser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llm_optimize.core.events import Event
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChatModel",
     "EmbeddingModel",
+    "ExchangeLog",
     "Executor",
     "Listener",
     "Observer",
@@ -96,6 +97,23 @@ class ReplyLog(Protocol):
 
     def recall(self, study: str, key: str) -> str | None:
         """Return the body under ``key``, or None."""
+        ...
+
+
+@runtime_checkable
+class ExchangeLog(ReplyLog, Protocol):
+    """A reply log that can also keep what was asked, and list what it holds."""
+
+    def remember_all(self, study: str, entries: Mapping[str, str]) -> None:
+        """Write all bodies by key durably, in one transaction: all of them or none; the first under a key stays.
+
+        Raises:
+            StoreError: they could not be written.
+        """
+        ...
+
+    def keys(self, study: str, prefix: str = "") -> Sequence[str]:
+        """Return the keys that begin with ``prefix``, in the order in which they were first written."""
         ...
 
 

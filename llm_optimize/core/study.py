@@ -11,6 +11,7 @@ from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.loop import Ending, Loop, Plan, record_proposal
 from llm_optimize.core.metering import entered
+from llm_optimize.core.order import Order
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.types import Candidate
 from llm_optimize.errors import BadInput
@@ -57,6 +58,7 @@ class Study:
         notice_after: float = 30.0,
         observers: Sequence[Observer] = (),
         settings: Mapping[str, Any] | None = None,
+        order: Order | None = None,
     ) -> None:
         """Check the numbers and keep the parts; the store is touched on first use.
 
@@ -76,6 +78,7 @@ class Study:
             notice_after: seconds after which a candidate that is still in the scorer is named in a warning.
             observers: see each event after it is on disk.
             settings: kept in the log with the session, for people and for ``resume``.
+            order: of an earlier run that this one is to repeat.
 
         Raises:
             BadInput: ``parallel``, ``ideas`` or ``eval_timeout`` makes no sense.
@@ -89,8 +92,9 @@ class Study:
         self._settings = dict(settings or {})
         ledger = Ledger(budget or Budget())
         self._plan = Plan(
-            proposer, scorer, stop, budget or Budget(), ledger, executor, parallel, ideas, eval_timeout, notice_after
-        )
+            proposer, scorer, stop, budget or Budget(), ledger, executor, parallel, ideas, eval_timeout, notice_after,
+            order or Order(),
+        )  # fmt: skip
         self._journal = Journal(store, name, observers)
         self._is_open = False
         self._handed: set[int] = set()

@@ -12,7 +12,7 @@ from llm_optimize.errors import StudyOwned
 from llm_optimize.stores.listing import StudyInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from llm_optimize.core.events import Event
 
@@ -35,7 +35,7 @@ class MemoryStore:
         """Begin empty."""
         self._lock = threading.Lock()
         self._logs: dict[str, list[Event]] = {}
-        self._replies: dict[tuple[str, str], str] = {}
+        self._replies: dict[str, dict[str, str]] = {}
         self._owned: set[str] = set()
 
     def append(self, study: str, event: Event) -> int:
@@ -65,13 +65,24 @@ class MemoryStore:
 
     def remember(self, study: str, key: str, body: str) -> None:
         """Keep ``body`` under ``key``; the first body stays."""
+        self.remember_all(study, {key: body})
+
+    def remember_all(self, study: str, entries: Mapping[str, str]) -> None:
+        """Keep all bodies by key; the first under a key stays."""
         with self._lock:
-            self._replies.setdefault((study, key), body)
+            kept = self._replies.setdefault(study, {})
+            for key, body in entries.items():
+                kept.setdefault(key, body)
 
     def recall(self, study: str, key: str) -> str | None:
         """Return the body under ``key``, or None."""
         with self._lock:
-            return self._replies.get((study, key))
+            return self._replies.get(study, {}).get(key)
+
+    def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
+        """Return the keys that begin with ``prefix``, in the order in which they were first written."""
+        with self._lock:
+            return tuple(key for key in self._replies.get(study, ()) if key.startswith(prefix))
 
     def claim(self, study: str) -> None:
         """Become the owner of the study.

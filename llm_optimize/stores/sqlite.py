@@ -34,10 +34,11 @@ from llm_optimize.stores.owners import Owner, Owners
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["SQLiteStore"]
 
+_KNOWN = 4096  # keys of the reply log that are remembered as written
 _PAGE = 256  # events fetched at a time: a read holds this many in memory, and the connection only while fetching
 
 
@@ -77,6 +78,7 @@ class SQLiteStore:
         self._connection = Connection(self.path, durability)
         self._owners = Owners(self._connection)
         self._numbers: dict[str, int] = {}
+        self._kept: set[tuple[str, str]] = set()  # known to be in the file: writing them again would change nothing
         self._shut = weakref.finalize(self, _shut, self._connection, self._owners)
         with self._connection.use():
             pass
@@ -132,6 +134,21 @@ class SQLiteStore:
             number = self._number(connection, study)
             connection.execute(_REMEMBER, (number, key, _text_or_bytes(body)))
 
+    def remember_all(self, study: str, entries: Mapping[str, str]) -> None:
+        """Write all bodies by key durably, in one transaction: all of them or none; the first under a key stays.
+
+        Raises:
+            StoreError: they could not be written; then none was.
+        """
+        fresh = [key for key in entries if (study, key) not in self._kept]
+        with self._connection.use() as connection:
+            number = self._number(connection, study)
+        with self._connection.transaction() as connection:
+            connection.executemany(_REMEMBER, [(number, key, _text_or_bytes(entries[key])) for key in fresh])
+        if len(self._kept) > _KNOWN:
+            self._kept.clear()
+        self._kept.update((study, key) for key in fresh)
+
     def recall(self, study: str, key: str) -> str | None:
         """Return the body under ``key``, or None."""
         with self._connection.use() as connection:
@@ -140,6 +157,12 @@ class SQLiteStore:
             return None
         [(body,)] = rows
         return body.decode("utf-8", "surrogatepass") if isinstance(body, bytes) else str(body)
+
+    def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
+        """Return the keys that begin with ``prefix``, in the order in which they were first written."""
+        with self._connection.use() as connection:
+            rows = connection.execute(_KEYS, (study, len(prefix), prefix)).fetchall()
+        return tuple(key for (key,) in rows)
 
     def claim(self, study: str) -> None:
         """Become the owner of the study; an owner that has died is replaced.
@@ -225,6 +248,12 @@ SELECT name FROM studies WHERE EXISTS (SELECT 1 FROM events WHERE events.study =
 _REMEMBER = "INSERT INTO replies (study, key, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 _RECALL = "SELECT body FROM replies WHERE study = (SELECT id FROM studies WHERE name = ?) AND key = ?"
+
+_KEYS = """
+SELECT key FROM replies
+WHERE study = (SELECT id FROM studies WHERE name = ?) AND substr(key, 1, ?) = ?
+ORDER BY rowid
+"""
 
 _OVERVIEW = """
 SELECT

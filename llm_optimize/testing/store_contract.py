@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Stopped, Told
-from llm_optimize.core.protocols import Ownable, ReplyLog, Store
+from llm_optimize.core.protocols import ExchangeLog, Ownable, ReplyLog, Store
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem, Usage
 from llm_optimize.errors import StudyOwned
 
@@ -160,6 +160,37 @@ class StoreContract:
         store.remember("study", "key", "body")
         assert list(store.studies()) == []
         assert store.append("study", Guided("first")) == 1
+
+    def test_entries_are_written_together_and_listed_in_order(self, store: Store) -> None:
+        """Several entries are kept by one call, the first body under a key stays, and keys come in order of writing."""
+        if not isinstance(store, ExchangeLog):
+            pytest.skip("keeps no exchanges")
+        store.remember("study", "zebra", "old")
+        store.remember_all("study", {"text/b": "B \ud800", "text/a": "A", "zebra": "new", "text%": "%"})
+        store.remember_all("study", {"text/a": "again", "text/c": ""})
+        store.remember_all("study", {})
+        assert list(store.keys("study")) == ["zebra", "text/b", "text/a", "text%", "text/c"]
+        assert list(store.keys("study", "text/")) == ["text/b", "text/a", "text/c"]
+        assert [store.recall("study", key) for key in ("zebra", "text/a", "text/b", "text/c")] == [
+            *("old", "A", "B \ud800", ""),
+        ]
+        assert list(store.keys("other")) == []
+
+    def test_entries_from_threads_are_all_kept(self, store: Store) -> None:
+        """Threads that write overlapping entries at once lose none of them."""
+        if not isinstance(store, ExchangeLog):
+            pytest.skip("keeps no exchanges")
+        ready = threading.Barrier(_THREADS)
+
+        def work(thread: int) -> None:
+            ready.wait()
+            for number in range(_EACH):
+                store.remember_all("study", {f"text/{number}": str(number), f"reply/{thread}/{number}": "x"})
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(work, range(_THREADS)))
+        assert len(store.keys("study", "reply/")) == _THREADS * _EACH
+        assert [store.recall("study", f"text/{number}") for number in range(_EACH)] == list(map(str, range(_EACH)))
 
     def test_one_owner_at_a_time(self, store: Store) -> None:
         """A second claim is refused until the first owner releases; other studies are free."""

@@ -1,0 +1,79 @@
+"""The order in which results came in an earlier run, for a run that is to go the same way.
+
+Chains in flight finish in any order, and each prompt shows what had come before it was made. So a run is repeated
+exactly only if its results are folded in the order of the first time, and each proposal is begun where it was then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llm_optimize.core.events import Guided, Proposed, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from llm_optimize.core.events import Event
+    from llm_optimize.core.history import History
+
+__all__ = ["Order", "takes_place"]
+
+_GUIDED = "guided"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What came when; an empty one leaves a run to itself.
+
+    Attributes:
+        course: (kind, what) of each result and each word of guidance: ``("proposal", 3)`` is the proposal of slot 3,
+            ``("evaluation", 12)`` the outcome of candidate 12, ``("guided", text)`` what a person said.
+        begun: by slot: the length of the course when that proposal was begun.
+
+    Example:
+        >>> order = Order((("evaluation", 0), ("proposal", 0)), {0: 1})
+        >>> order.unit_at(0), order.unit_at(2)
+        (('evaluation', 0), None)
+    """
+
+    course: tuple[tuple[str, int | str], ...] = ()
+    begun: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, events: Iterable[Event], begun: Mapping[int, int]) -> Order:
+        """Return the order that a log shows; ``begun`` as the attribute."""
+        return cls(tuple(map(_step, filter(takes_place, events))), begun)
+
+    def unit_at(self, position: int) -> tuple[str, int] | None:
+        """Return which unit of work came at a place in the course; None where guidance came, or nothing."""
+        kind, what = self.course[position] if position < len(self.course) else (_GUIDED, "")
+        return None if isinstance(what, str) else (kind, what)
+
+    def guidance_at(self, position: int) -> str:
+        """Return what a person said at a place in the course; empty where something else came."""
+        what = self.course[position][1] if position < len(self.course) else ""
+        return what if isinstance(what, str) else ""
+
+    def free_slot(self, history: History, taken: frozenset[int], position: int) -> int | None:
+        """Return the slot of the proposal to begin now, or None while those that are left have to wait."""
+        waiting = frozenset(slot for slot, begun in self.begun.items() if begun > position)
+        slot = history.free_slots(1, taken | waiting)[0]
+        return slot if slot in self.begun or not waiting else None
+
+
+def takes_place(event: Event) -> bool:
+    """Return whether an event is a step in the course: the result of a unit of work, or guidance."""
+    return isinstance(event, Told | Guided) or (isinstance(event, Proposed) and event.slot >= 0)
+
+
+def _step(event: Event) -> tuple[str, int | str]:
+    match event:
+        case Proposed():
+            return "proposal", event.slot
+        case Told():
+            return "evaluation", event.candidate_id
+        case Guided():
+            return _GUIDED, event.text
+    msg = f"{type(event).__name__} is no step"
+    raise TypeError(msg)
