@@ -8,7 +8,7 @@ point stop sharing (a copy, the only O(n) case).
 from __future__ import annotations
 
 import heapq
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, overload
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "Past", "same_text"]
 
+_NOBODYS = -1  # the version of a past that was looked up: what grows from it copies the record
 _LEADERS = 64  # how many of the best are kept sorted; top(k) beyond that sorts anew
 
 
@@ -92,6 +93,7 @@ class History:
         slot: ordinal of the proposal that is being asked for; the study sets it, proposers draw from (seed, slot).
         pending: candidates without an outcome, oldest first.
         guidance: what people said, oldest first.
+        guided: for each of them, how many trials had been told when it came.
         usage: the cost of all proposals and evaluations.
         account: the same by role and model.
         best: the trial with the highest score, the earliest of equals; None while nothing has a score.
@@ -114,6 +116,7 @@ class History:
     slot: int = 0
     pending: tuple[Candidate, ...] = ()
     guidance: tuple[str, ...] = ()
+    guided: tuple[int, ...] = ()
     usage: Usage = Usage()
     best: Trial | None = None
     next_id: int = 0
@@ -131,6 +134,7 @@ class History:
     _starts: int = 0
     _slots: tuple[int, frozenset[int]] = (0, frozenset())
     _clock: tuple[float, float | None, float] = (0.0, None, 0.0)
+    _shortened: bool = False
 
     @classmethod
     def empty(cls) -> History:
@@ -159,7 +163,7 @@ class History:
 
     def top(self, k: int) -> list[Trial]:
         """Return the ``k`` best scored trials, best first, the earlier of equals first; O(k) up to k = 64."""
-        if k <= len(self._leaders) or len(self._leaders) < _LEADERS:
+        if k <= len(self._leaders) or (len(self._leaders) < _LEADERS and not self._shortened):
             return [trial for _, _, trial in self._leaders[:k]]
         scored = ((trial.score, -i, trial) for i, trial in enumerate(self.trials) if trial.score is not None)
         return [trial for _, _, trial in heapq.nlargest(k, scored, key=lambda row: row[:2])]
@@ -193,6 +197,21 @@ class History:
         closed, since, last = self._clock
         return closed if since is None else closed + max(0.0, (last if now is None else max(now, last)) - since)
 
+    def as_of(self, told: int) -> History:
+        """Return the past as it was when ``told`` trials had been told: ``trials``, ``best``, ``top``, ``recent``.
+
+        And the guidance that had come by then; the other fields are those of today. O(1), and so is ``top(k)`` there
+        for k up to 64 less the trials told since.
+        """
+        leaders = tuple(row for row in self._leaders if row[1] < told)
+        cut = len(self._leaders) == _LEADERS and len(leaders) < _LEADERS
+        heard = bisect_right(self.guided, told)
+        past = replace(
+            self, guidance=self.guidance[:heard], guided=self.guided[:heard], _told=told, _version=_NOBODYS,
+            _leaders=leaders, _shortened=self._shortened or cut,
+        )  # fmt: skip
+        return replace(past, best=next(iter(past.top(1)), None))
+
     def assuming(self, in_flight: int, slot: int | None = None) -> History:
         """Return this history as seen with that much work in flight, for the proposal in ``slot``."""
         slot = self.slot if slot is None else slot
@@ -214,7 +233,7 @@ class History:
             case Opened():
                 return self._after_opened(event)
             case Guided():
-                return self._next(guidance=(*self.guidance, event.text))
+                return self._next(guidance=(*self.guidance, event.text), guided=(*self.guided, self._told))
             case Stopped():
                 closed = self.active_seconds(event.at)
                 return self._next(reason=event.reason, _clock=(closed, None, event.at))

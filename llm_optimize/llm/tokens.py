@@ -98,6 +98,10 @@ class TokenCounter:
         """Return the tokens of ``text``."""
         return round(self._raw(text) * self.factor)
 
+    def plain(self, text: str) -> int:
+        """Return the tokens of ``text`` before any correction: the same however many replies were seen."""
+        return self._raw(text)
+
     def count_messages(self, messages: Sequence[Message]) -> int:
         """Return the prompt tokens of a chat, the format's own included."""
         return round(self._raw_messages(messages) * self.factor)

@@ -7,7 +7,7 @@ model is told the reason and asked once more; then the draft is given up and the
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize.core.chat import Message, Request
 from llm_optimize.core.history import same_text
@@ -16,7 +16,8 @@ from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, ModelE
 from llm_optimize.llm.model import model_name
 from llm_optimize.llm.tokens import TokenCounter
 from llm_optimize.proposers import prompts
-from llm_optimize.proposers.layout import TURN_TOKENS, Composer, Prompt
+from llm_optimize.proposers.epochs import EpochComposer
+from llm_optimize.proposers.layout import TURN_TOKENS, Composer, Layout, Prompt
 from llm_optimize.proposers.window import Window
 from llm_optimize.text.fences import extract
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatProposer"]
 
+_LAYOUTS = {"window": Composer, "epochs": EpochComposer}
 _REPLY_SHARE = 8  # a reply that is shown back to the model may take up 1/8 of the allowance
 _OF_CONTEXT = 0.75  # of a model's context; the rest is for its reply
 _DIGITS = 6  # of a score that is named by itself
@@ -50,6 +52,9 @@ class ChatProposer:
         system_prompt: with the slot ``{task_description}``.
         human_prompt: with the slots ``{x}`` (needed), ``{fx}`` and ``{task_question}``.
         window: which past is shown.
+        layout: ``window`` shows the window's choice anew in each prompt; ``epochs`` lets the chat grow behind what was
+            sent before, so that an endpoint with a prompt cache serves most of a prompt at a lower price; see
+            :mod:`llm_optimize.proposers.epochs` for what each costs.
         allowance: tokens that a prompt may take up at most, replies not included. The model's context must hold it and
             the reply; where it does not, the endpoint says so and the window shrinks by itself.
         settings: fields of each request, such as ``temperature``.
@@ -57,7 +62,7 @@ class ChatProposer:
         counter: counts tokens; None means the one for the model's name.
 
     Raises:
-        BadInput: a human prompt without ``{x}``; an allowance or a number of re-asks that cannot be.
+        BadInput: a human prompt without ``{x}``; an unknown layout; an allowance or a number of re-asks that cannot be.
 
     Example:
         >>> from llm_optimize.core.history import History
@@ -70,20 +75,22 @@ class ChatProposer:
     system_prompt: str = prompts.SYSTEM_PROMPT
     human_prompt: str = prompts.HUMAN_OPTIMIZATION_PROMPT
     window: WindowPolicy = field(default_factory=Window)
+    layout: Literal["window", "epochs"] = "window"
     allowance: int = 12_000
     settings: Mapping[str, Any] = field(default_factory=dict)
     reasks: int = 1
     counter: TextCounter | None = None
-    _composer: Composer = field(init=False, repr=False, compare=False)
+    _composer: Layout = field(init=False, repr=False, compare=False)
     _context: _Context = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the settings; nothing has been asked yet."""
         prompts.check_human_prompt(self.human_prompt)
+        _check_layout(self.layout)
         _check_whole("allowance", self.allowance, 1)
         _check_whole("reasks", self.reasks, 0)
         counter = self.counter or TokenCounter(self.model_name)
-        composer = Composer(counter, self.window, self.system_prompt, self.human_prompt)
+        composer = _LAYOUTS[self.layout](counter, self.window, self.system_prompt, self.human_prompt)
         object.__setattr__(self, "_composer", composer)
         object.__setattr__(self, "_context", _Context(self.allowance))
 
@@ -151,7 +158,7 @@ class _Asking:
     """One proposal while it is being made: the chat that each draft starts from, and what came so far."""
 
     def __init__(
-        self, proposer: ChatProposer, composer: Composer, context: _Context, history: History, prompt: Prompt
+        self, proposer: ChatProposer, composer: Layout, context: _Context, history: History, prompt: Prompt
     ) -> None:
         self.drafts: list[Draft] = []
         self.notes: list[str] = []
@@ -257,6 +264,12 @@ def _followed(messages: tuple[Message, ...], said: str, asked: str) -> tuple[Mes
     if said:
         return (*messages, Message("assistant", said), Message("user", asked))
     return (*messages[:-1], Message("user", f"{messages[-1].content}\n\n{asked}"))
+
+
+def _check_layout(name: object) -> None:
+    if name not in _LAYOUTS:
+        msg = f"layout is {name!r}: give one of {', '.join(map(repr, _LAYOUTS))}"
+        raise BadInput(msg)
 
 
 def _check_whole(name: str, value: object, least: int) -> None:

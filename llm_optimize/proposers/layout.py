@@ -11,7 +11,7 @@ up with an allowance for what joins them: the sum is an upper bound, and a promp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from llm_optimize.core.chat import Message
 from llm_optimize.proposers import prompts
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
     from llm_optimize.proposers.measuring import TextCounter
     from llm_optimize.proposers.window import WindowPolicy
 
-__all__ = ["TURN_TOKENS", "Composer", "Prompt"]
+__all__ = ["CURRENT_SHARE", "EARLIER_SHARE", "TURN_TOKENS", "Composer", "Layout", "Prompt", "first_prompt"]
 
 TURN_TOKENS = 6
 """Tokens set aside for what a chat format, and the joining of parts, add to a message."""
 
-_CURRENT_SHARE = 8  # feedback on the current x may take up 1/8 of the allowance,
-_EARLIER_SHARE = 32  # that on each other attempt, and each idea, 1/32
+CURRENT_SHARE = 8
+"""Feedback on the current x may take up 1/8 of the allowance,"""
+
+EARLIER_SHARE = 32
+"""that on each other attempt, and each idea, 1/32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,32 @@ class Prompt:
 
     Attributes:
         messages: system turn first, then user and assistant turns in alternation, the last one a user's.
-        tokens: its length, as far as the counter is right; from :meth:`Composer.compose` an upper bound of it.
-        shown: the trials in it in the order of their ids; the last one is the current x. Empty before the first.
+        tokens: its length, as far as the counter is right; from :meth:`Layout.compose` an upper bound of it.
+        shown: the trials in it in the order of the chat; the last one is the current x. Empty before the first.
+        epoch: how many trials had been told, and instructions given, when the chat's beginning was settled, where
+            the layout settles it for several prompts.
     """
 
     messages: tuple[Message, ...]
     tokens: int
     shown: tuple[Trial, ...] = ()
+    epoch: tuple[int, int] = (0, 0)
+
+
+class Layout(Protocol):
+    """Writes the prompt for a history, within an allowance of tokens.
+
+    Attributes:
+        counter: counts tokens.
+        measure: counts and shortens by it.
+    """
+
+    counter: TextCounter
+    measure: Measure
+
+    def compose(self, history: History, allowance: int) -> Prompt:
+        """Return the prompt, of at most ``allowance`` tokens unless the best trial alone takes more."""
+        ...
 
 
 class Composer:
@@ -76,23 +98,24 @@ class Composer:
         system = prompts.fill(self._system_prompt, {"task_description": history.problem.task})
         ranked = self._window.ranked(history)
         if not ranked:
-            return self._before_the_first(history, system)
+            return first_prompt(history, self.measure, system, self._human_prompt)
         used = self.measure.count(system) + TURN_TOKENS
         asking = _Asked(history, self._human_prompt, self._window.rule)
         page = _Page(self._writer, self.measure, asking, ranked, allowance)
         shown, tokens = page.fitting(ranked, allowance - used)
         return Prompt((Message("system", system), *page.turns(shown)), used + tokens, tuple(shown))
 
-    def _before_the_first(self, history: History, system: str) -> Prompt:
-        """Ask for the first draft; or, where x0 is there but has no outcome yet, for an improvement on it."""
-        problem = history.problem
-        if problem.start is None:
-            asked = prompts.fill(prompts.FIRST_DRAFT_PROMPT, {"task_question": problem.question})
-        else:
-            values = {"x": problem.start.strip("\n"), "fx": prompts.NOT_SCORED, "task_question": problem.question}
-            asked = prompts.fill(self._human_prompt, values)
-        messages = (Message("system", system), Message("user", _joined([*_guidance(history), asked])))
-        return Prompt(messages, sum(self.measure.count(message.content) + TURN_TOKENS for message in messages))
+
+def first_prompt(history: History, measure: Measure, system: str, human_prompt: str) -> Prompt:
+    """Ask for the first draft; or, where x0 is there but has no outcome yet, for an improvement on it."""
+    problem = history.problem
+    if problem.start is None:
+        asked = prompts.fill(prompts.FIRST_DRAFT_PROMPT, {"task_question": problem.question})
+    else:
+        values = {"x": problem.start.strip("\n"), "fx": prompts.NOT_SCORED, "task_question": problem.question}
+        asked = prompts.fill(human_prompt, values)
+    messages = (Message("system", system), Message("user", _joined([*_guidance(history), asked])))
+    return Prompt(messages, sum(measure.count(message.content) + TURN_TOKENS for message in messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +166,8 @@ class _Page:
         self._asked = asked
         self._digits = prompts.score_digits([trial.score for trial in ranked if trial.score is not None])
         self._status = {trial.id: status(trial, self._digits) for trial in ranked}
-        self._current_limit = max(allowance, 0) // _CURRENT_SHARE
-        limit = max(allowance, 0) // _EARLIER_SHARE
+        self._current_limit = max(allowance, 0) // CURRENT_SHARE
+        limit = max(allowance, 0) // EARLIER_SHARE
         self._earlier = {trial.id: writer.earlier(trial, self._status[trial.id], limit) for trial in ranked}
 
     def fitting(self, ranked: Sequence[Trial], room: int) -> tuple[list[Trial], int]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llm_optimize.core.chat import Message
 
-__all__ = ["Measure", "TextCounter"]
+__all__ = ["LearningCounter", "Measure", "Steady", "TextCounter"]
 
 _REMEMBERED = 512
 _PER_MESSAGE = 4
 _PER_REPLY = 3
 _LONGEST_TOKEN = 16  # characters: text beyond this many for each token wanted is cut without being counted
 _SHORTER = 0.9  # by how much a text that is still too long is cut again
+_MARGIN = 1.05  # of a steady count for a correction that wavers around one,
+_STEP = 1.25  # and the steps in which it follows a larger one
 
 
 class TextCounter(Protocol):
@@ -32,6 +35,47 @@ class TextCounter(Protocol):
     def observe(self, messages: Sequence[Message], actual: int) -> None:
         """Learn that these messages were ``actual`` tokens; may do nothing."""
         ...
+
+
+@runtime_checkable
+class LearningCounter(TextCounter, Protocol):
+    """A counter whose answers change with what it observes."""
+
+    @property
+    def factor(self) -> float:
+        """What plain counts are multiplied by, from what was observed."""
+        ...
+
+    def plain(self, text: str) -> int:
+        """Return the tokens of ``text`` before any correction: for ever the same."""
+        ...
+
+
+class Steady:
+    """Counts without a counter's corrections, which would move what has been laid out already."""
+
+    def __init__(self, counter: TextCounter) -> None:
+        """Ask ``counter``; one that does not learn is steady as it is."""
+        self._learning = counter if isinstance(counter, LearningCounter) else None
+        self.count = self._learning.plain if self._learning else counter.count
+
+    def observe(self, messages: Sequence[Message], actual: int) -> None:
+        """Learn nothing."""
+
+    @property
+    def factor(self) -> float:
+        """The correction as it is now; 1 for a counter that does not learn."""
+        return self._learning.factor if self._learning else 1.0
+
+    @property
+    def scale(self) -> float:
+        """What an allowance is divided by so that a prompt of so many steady tokens keeps to it; moves in wide steps.
+
+        At least :attr:`factor`. A correction that wavers by a percent or two leaves it alone.
+        """
+        if self._learning is None:
+            return 1.0
+        return float(_MARGIN * _STEP ** max(0, math.ceil(math.log(self.factor / _MARGIN, _STEP))))
 
 
 class Measure:

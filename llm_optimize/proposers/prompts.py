@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "ANSWER_NOW",
     "FIRST_DRAFT_PROMPT",
+    "GUIDANCE_REMINDER",
     "HUMAN_OPTIMIZATION_PROMPT",
     "NOT_SCORED",
     "REASK_PROMPT",
     "SYSTEM_PROMPT",
+    "beginning_note",
     "best_note",
     "check_human_prompt",
     "duplicate_reason",
@@ -41,6 +44,8 @@ __all__ = [
     "scored",
     "selection_note",
     "show_score",
+    "standing",
+    "standing_part",
 ]
 
 SYSTEM_PROMPT = """\
@@ -95,11 +100,22 @@ Answer again, in the form asked for: a few words, then the complete new x in one
 
 NOT_SCORED = "not scored yet"
 
+NOT_CALLED = "This was not called: no more tool calls are possible in this step."
+
+NO_MORE_CALLS = "[No more tool calls are possible in this step. Answer now, in the form asked for.]"
+
+CALL_NOT_POSSIBLE = "it calls a tool, which is not possible now"
+
+ANSWER_NOW = "Now answer what is asked at the beginning of this chat, in the form given there."
+
+GUIDANCE_REMINDER = "Follow every instruction above from the person who runs this optimization."
+
 _FEWEST_DIGITS = 3
 _MOST_DIGITS = 17  # as many as tell any two floats apart
 _WRITTEN_OUT = 1e15  # from here on a power of ten is easier to read
 
 _FENCED_SLOT = r"^(?:`{3,})[^\n`]*\n\{(?P<fenced>\w+)\}\n`{3,}[ \t]*$"
+_FENCE_LINE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
 _SLOT = re.compile(_FENCED_SLOT + r"|\{(?P<plain>\w+)\}", re.MULTILINE)
 
 
@@ -208,6 +224,33 @@ def result_of(attempt: int, outcome: str) -> str:
 def selection_note(shown: int, total: int, chosen: str) -> str:
     """Say how many attempts the chat shows, out of how many, and how they were chosen."""
     return f"Of {total} attempts so far, {shown} are shown here, in the order in which they were made: {chosen}."
+
+
+def beginning_note(shown: int, total: int, chosen: str) -> str:
+    """Say how many of the first attempts a chat shows, whatever follows them, and how they were chosen."""
+    return f"Of the first {total} attempts, {shown} are shown here: {chosen}. All later ones follow."
+
+
+def standing(asked: str) -> str:
+    """Say at the beginning of a chat what is asked at its end."""
+    return f"What is asked of you, for the current x at the end of this chat:\n\n{asked}"
+
+
+def standing_part(human_prompt: str) -> tuple[str, str]:
+    r"""Split a human prompt into the paragraphs up to the last that holds ``{x}`` or ``{fx}``, and those behind it.
+
+    The second part is the same at every step; it is empty where the prompt has no such paragraphs, or where they
+    cannot be taken off without tearing a fenced block apart.
+
+    Example:
+        >>> standing_part("x is {x}.\n\n{task_question}")
+        ('x is {x}.', '{task_question}')
+    """
+    last = max(human_prompt.rfind("{x}"), human_prompt.rfind("{fx}"))
+    cut = human_prompt.find("\n\n", last)
+    if cut < 0 or len(_FENCE_LINE.findall(human_prompt[:cut])) % 2:
+        return human_prompt, ""
+    return human_prompt[:cut], human_prompt[cut:].strip("\n")
 
 
 def best_note(attempt: int, score: str, current: int) -> str:

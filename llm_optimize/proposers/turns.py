@@ -37,10 +37,10 @@ class Turns:
 class TurnWriter:
     """Writes turns; what it remembers of them is a cache, not state."""
 
-    def __init__(self, measure: Measure) -> None:
-        """Cut to size by ``measure``."""
+    def __init__(self, measure: Measure, remembered: int = _REMEMBERED) -> None:
+        """Cut to size by ``measure``; remember so many attempts."""
         self._measure = measure
-        self._written = lru_cache(_REMEMBERED)(self._write)
+        self._written = lru_cache(remembered)(self._write)
 
     def earlier(self, trial: Trial, status: str, limit: int) -> Turns:
         """Return the turns of a trial, idea and feedback cut to ``limit`` tokens each."""
