@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize.core.protocols import ChatModel
 from llm_optimize.llm.endpoint import check_url, split_name
 from llm_optimize.llm.gate import requests
+from llm_optimize.llm.limited import Limited
 from llm_optimize.llm.model import as_chat_model, model_name
 from llm_optimize.llm.openai import OpenAIChat
 from llm_optimize.llm.options import DefaultChat, default_llm_options, have_model, require_model
@@ -67,7 +68,7 @@ def connect(
     if isinstance(chat, Recorded):
         return chat
     if isinstance(chat, OpenAIChat | DefaultChat):
-        chat = Retrying(chat)
+        chat = Limited(Retrying(chat))
     return Recorded(Priced(chat, prices))
 
 

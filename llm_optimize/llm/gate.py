@@ -3,7 +3,8 @@
 ``requests.allowed = False`` (or ``LLM_OPTIMIZE_NO_REQUESTS=1``) makes calls to anything but this machine impossible:
 tests set it, so that none of them can spend money. ``requests.interrupt()`` ends every wait between two attempts, so
 that Ctrl-C need not sit out a rate limit in a worker thread. :func:`within` bounds the calls of a block in time; the
-client reads :func:`time_left`, so one slow attempt cannot outlast the deadline of the retries around it.
+client reads :func:`time_left`, so one slow attempt cannot outlast the deadline of the retries around it. The wait for
+an endpoint's pace is nobody's fault: :func:`paused` stops the clock of those bounds that allow it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from urllib.parse import urlsplit
 from llm_optimize.errors import ModelRefused, ModelUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Requests", "is_loopback", "requests", "time_left", "wait", "within"]
+__all__ = ["Requests", "is_loopback", "paused", "requests", "time_left", "wait", "within"]
 
-_END: ContextVar[float | None] = ContextVar("llm_optimize_call_end", default=None)
+_ENDS: ContextVar[tuple[tuple[float, bool], ...]] = ContextVar("llm_optimize_call_ends", default=())
 
 
 class Requests:
@@ -41,6 +42,7 @@ class Requests:
         """Allow everything."""
         self.allowed = True
         self._interrupted = threading.Event()
+        self._sleepers: dict[object, Callable[[], None]] = {}
 
     @property
     def local_only(self) -> bool:
@@ -67,6 +69,23 @@ class Requests:
     def interrupt(self) -> None:
         """End the waits between attempts, now and until :meth:`resume`."""
         self._interrupted.set()
+        for wake in list(self._sleepers.values()):
+            wake()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether :meth:`interrupt` was called, and :meth:`resume` not yet."""
+        return self._interrupted.is_set()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Have :meth:`interrupt` call ``wake`` as long as the block runs, for waits of another kind."""
+        sleeper = object()
+        self._sleepers[sleeper] = wake
+        try:
+            yield
+        finally:
+            del self._sleepers[sleeper]
 
     def resume(self) -> None:
         """Wait again as usual."""
@@ -104,18 +123,34 @@ def is_loopback(url: str) -> bool:
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Give the model calls of this block ``seconds`` in all; an enclosing, shorter limit stays in force."""
-    end = time.monotonic() + seconds
-    outer = _END.get()
-    token = _END.set(end if outer is None else min(end, outer))
+def within(seconds: float, *, pausable: bool = False) -> Iterator[None]:
+    """Give the model calls of this block ``seconds`` in all; an enclosing, shorter limit stays in force.
+
+    Args:
+        seconds: from now.
+        pausable: whether the time in :func:`paused` blocks is given on top.
+    """
+    token = _ENDS.set((*_ENDS.get(), (time.monotonic() + seconds, pausable)))
     try:
         yield
     finally:
-        _END.reset(token)
+        _ENDS.reset(token)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Stop the clock of the pausable limits around this block; only the others hold inside."""
+    ends, begun = _ENDS.get(), time.monotonic()
+    token = _ENDS.set(tuple(end for end in ends if not end[1]))
+    try:
+        yield
+    finally:
+        _ENDS.reset(token)
+        passed = time.monotonic() - begun
+        _ENDS.set(tuple((end + passed * pausable, pausable) for end, pausable in ends))
 
 
 def time_left() -> float | None:
     """Return the seconds left for a model call, never negative; None when nothing limits it."""
-    end = _END.get()
-    return None if end is None else max(end - time.monotonic(), 0.0)
+    ends = _ENDS.get()
+    return max(min(end for end, _ in ends) - time.monotonic(), 0.0) if ends else None

@@ -18,6 +18,7 @@ from llm_optimize.errors import BadReply, ModelError, ModelRefused, ModelUnavail
 from llm_optimize.llm.endpoint import check_seconds, resolve
 from llm_optimize.llm.failures import RetryLater, is_unknown_model, one_line, translate
 from llm_optimize.llm.gate import requests, time_left
+from llm_optimize.llm.pace import pace_for
 from llm_optimize.llm.wire import messages_body, read_reply, settings_body
 
 if TYPE_CHECKING:
@@ -83,17 +84,23 @@ class OpenAIChat:
             "messages": messages_body(request.messages),
             "extra_body": settings_body(settings),
             "extra_headers": {"Idempotency-Key": request.idempotency_key} if request.idempotency_key else None,
-            "timeout": self._timeout(settings),
         }
-        begun = time.monotonic()
-        try:
-            answer = client.chat.completions.create(**fields)
-        except openai.OpenAIError as error:
-            raise self._failure(error, url, model) from error
-        except ValueError as error:  # the SDK lets a body that says it is JSON and is not through
-            msg = f"{url} answered with malformed JSON ({one_line(str(error))}): no chat endpoint, or cut off"
-            raise BadReply(msg) from error
-        return read_reply(answer, request, url, time.monotonic() - begun)
+        with pace_for(url, str(client.api_key), model).attempt() as attempt:
+            fields["timeout"] = self._timeout(settings)  # what is left after the wait for the turn
+            begun = time.monotonic()
+            try:
+                raw = client.chat.completions.with_raw_response.create(**fields)
+                answer = raw.parse()
+            except openai.OpenAIError as error:
+                if isinstance(error, openai.RateLimitError):
+                    attempt.refused(error.response.headers)
+                raise self._failure(error, url, model) from error
+            except ValueError as error:  # the SDK lets a body that says it is JSON and is not through
+                msg = f"{url} answered with malformed JSON ({one_line(str(error))}): no chat endpoint, or cut off"
+                raise BadReply(msg) from error
+            reply = read_reply(answer, request, url, time.monotonic() - begun)
+            attempt.accepted(raw.headers, reply.usage)
+            return reply
 
     def offered(self) -> tuple[str, ...]:
         """Return the names of the models that the server lists.

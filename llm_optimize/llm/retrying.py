@@ -3,6 +3,9 @@
 What cannot be cured by asking again (a wrong key, an unknown model, a malformed or too long request) is never asked
 again. The waits are the endpoint's own (``Retry-After``, of any length that fits the deadline), else exponential
 with full jitter. tenacity (34 ms to import) is loaded by the first call.
+
+A rate limit is not waited out here when the call stands in the queue of :class:`~llm_optimize.llm.limited.Limited`:
+there the endpoint's pace is known, and the others that wait for it. Time in that queue does not count.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from llm_optimize.errors import BadInput, BadReply, ModelUnavailable
 from llm_optimize.llm.failures import RetryLater
-from llm_optimize.llm.gate import wait, within
+from llm_optimize.llm.gate import time_left, wait, within
+from llm_optimize.llm.pace import current_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +91,7 @@ class Retrying:
         rules = (
             _TooManyBadReplies(self.bad_replies),
             tenacity.stop_after_attempt(self.attempts),
-            tenacity.stop_before_delay(deadline),
+            _is_too_late,
         )
         policy = tenacity.Retrying(
             sleep=self.sleep,
@@ -97,7 +101,7 @@ class Retrying:
             before_sleep=_log_retry,
             retry_error_callback=lambda state: _give_up(state, deadline),
         )
-        with within(deadline):
+        with within(deadline, pausable=True):
             return policy(self.inner.complete, request)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
@@ -120,7 +124,15 @@ class _TooManyBadReplies:
         return self._allowed < 0
 
 
+def _is_too_late(state: tenacity.RetryCallState) -> bool:
+    left = time_left()  # not the time since the beginning: that in the queue is given on top
+    return left is not None and state.upcoming_sleep >= left
+
+
 def _curable(error: BaseException) -> bool:
+    place = current_place()
+    if place is not None and place.refused:
+        return False  # the queue asks again, in its turn
     return isinstance(error, ModelUnavailable | BadReply)
 
 
