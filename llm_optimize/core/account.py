@@ -13,7 +13,12 @@ from llm_optimize.core.types import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Account"]
+__all__ = ["LOST", "Account"]
+
+LOST = "lost"
+"""The role of attempts that broke off after they were sent, so that nobody knows whether they were charged."""
+
+_MORE = 1 + 1e-9  # a sum of prices that is larger than this times another is not the same in another order
 
 Rows = Mapping[tuple[str, str], Usage]
 
@@ -24,7 +29,8 @@ class Account:
 
     Attributes:
         rows: cost by (role, model); a role is ``proposer``, ``scorer`` (a scorer's calls, unless it says whose they
-            are), ``judge``, ``target`` or a word of the user's; the model's name is empty where nobody told it.
+            are), ``judge``, ``target`` or a word of the user's; the model's name is empty where nobody told it. Under
+            :data:`LOST` stands what attempts may have cost whose reply never came; such a row has no calls.
 
     Example:
         >>> account = Account.of("proposer", "gpt-5", Usage(calls=1)) + Account.of("judge", "gpt-5", Usage(calls=2))
@@ -55,10 +61,19 @@ class Account:
     def completed(self, total: Usage, role: str) -> Account:
         """Return this account with a row for what ``total`` has beyond it.
 
-        A scorer may report calls that were made where this process does not see them: those belong to ``role``, and
-        their model is unknown. Where the rows hold calls already, they are believed and nothing is added.
+        A scorer may report costs that this process did not see: those belong to ``role``, and their model is unknown.
         """
-        return self if self.rows else Account.of(role, "", total)
+        if not self.rows:
+            return Account.of(role, "", total)
+        seen = self.total
+        beyond = Usage(
+            max(total.calls - seen.calls, 0),
+            max(total.tokens_in - seen.tokens_in, 0),
+            max(total.tokens_cached - seen.tokens_cached, 0),
+            max(total.tokens_out - seen.tokens_out, 0),
+            total.dollars - seen.dollars if total.dollars > seen.dollars * _MORE else 0.0,
+        )
+        return self + Account.of(role, "", beyond)
 
     def __add__(self, other: Account) -> Account:
         """Add row by row."""

@@ -1,20 +1,18 @@
-"""Caps on what a study may spend, and the ledger that refuses a spend before it is made."""
+"""Caps on what a study may spend; :mod:`llm_optimize.core.ledger` refuses a spend before it is made."""
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.stopping import Rule
-from llm_optimize.core.types import Usage
-from llm_optimize.errors import BadInput, BudgetExceeded
+from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
     from llm_optimize.core.history import History
 
-__all__ = ["Budget", "Ledger", "UnitGuard"]
+__all__ = ["Budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,72 +66,3 @@ class Budget(Rule):
             "seconds": history.active_seconds(time.time() if now is None else now),
         }
         return {name: (amount, cap) for name, amount in used.items() if (cap := getattr(self, name)) is not None}
-
-
-class Ledger:
-    """What is spent, and what is set aside for calls in flight; reserve first, then spend. Safe from many threads."""
-
-    def __init__(self, budget: Budget) -> None:
-        """Start with nothing spent."""
-        self._budget = budget
-        self._lock = threading.Lock()  # model calls reserve from worker threads, at the same time
-        self._folded = Usage()
-        self._open_tokens = 0
-        self._open_dollars = 0.0
-
-    def fold(self, spent: Usage) -> None:
-        """Take over the usage that the log shows."""
-        with self._lock:
-            self._folded = spent
-
-    def change(self, tokens: int, dollars: float, *, refuse: bool) -> None:
-        """Set aside (or give back, when negative) tokens and dollars that the log does not show yet.
-
-        Raises:
-            BudgetExceeded: ``refuse`` is set and a cap would be passed; then nothing is set aside.
-        """
-        with self._lock:
-            if refuse:
-                self._check("tokens", self._folded.tokens + self._open_tokens, tokens, self._budget.tokens)
-                self._check("dollars", self._folded.dollars + self._open_dollars, dollars, self._budget.dollars)
-            self._open_tokens += tokens
-            self._open_dollars += dollars
-
-    @staticmethod
-    def _check(name: str, committed: float, wanted: float, cap: float | None) -> None:
-        if cap is not None and wanted and committed + wanted > cap:
-            msg = f"budget {name}: {committed:.6g} of {cap:.6g} used or set aside, the next call may need {wanted:.6g}"
-            raise BudgetExceeded(msg)
-
-
-class UnitGuard:
-    """One unit of work's share of the ledger; closed when its usage has reached the log."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        """Hold nothing yet."""
-        self._ledger = ledger
-        self._lock = threading.Lock()
-        self._tokens = 0
-        self._dollars = 0.0
-
-    def reserve(self, estimate: Usage) -> None:
-        """Set the estimate aside.
-
-        Raises:
-            BudgetExceeded: it would pass a cap.
-        """
-        self._move(estimate.tokens, estimate.dollars, refuse=True)
-
-    def settle(self, estimate: Usage, actual: Usage) -> None:
-        """Replace the estimate by the real cost."""
-        self._move(actual.tokens - estimate.tokens, actual.dollars - estimate.dollars, refuse=False)
-
-    def close(self) -> None:
-        """Give back whatever is held: the log shows it now, or nobody will spend it."""
-        self._move(-self._tokens, -self._dollars, refuse=False)
-
-    def _move(self, tokens: int, dollars: float, *, refuse: bool) -> None:
-        self._ledger.change(tokens, dollars, refuse=refuse)
-        with self._lock:
-            self._tokens += tokens
-            self._dollars += dollars

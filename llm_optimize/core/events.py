@@ -12,7 +12,7 @@ from llm_optimize.core.types import Candidate, Evaluation, Failure, Outcome, Pro
 from llm_optimize.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Event", "Guided", "Opened", "Proposed", "Stopped", "Told", "dump", "load"]
 
@@ -96,10 +96,13 @@ class Stopped:
     Attributes:
         reason: why, in a line.
         at: seconds since the epoch.
+        unfinished: what work that was begun and not carried through has cost, by unit (``evaluation/12``). Its replies
+            are in the reply log: begun again, it recalls them, and its own event counts them instead.
     """
 
     reason: str
     at: float = 0.0
+    unfinished: Mapping[str, Account] = field(default_factory=dict)
 
 
 Event = Opened | Proposed | Told | Guided | Stopped
@@ -143,14 +146,21 @@ def _dump_usage(usage: Usage) -> list[Any]:
     ]
 
 
+def _dump_rows(account: Account) -> list[Any]:
+    return [[role, model, _dump_usage(usage)] for (role, model), usage in account.rows.items()]
+
+
 def _dump_account(account: Account) -> dict[str, Any]:
     """Return the field, and none for an empty account: logs without model calls stay as short as they were."""
-    rows = [[role, model, _dump_usage(usage)] for (role, model), usage in account.rows.items()]
-    return {"account": rows} if rows else {}
+    return {"account": _dump_rows(account)} if account.rows else {}
+
+
+def _load_rows(rows: Sequence[Any]) -> Account:
+    return Account({(role, model): Usage(*usage) for role, model, usage in rows})
 
 
 def _load_account(body: dict[str, Any]) -> Account:
-    return Account({(role, model): Usage(*usage) for role, model, usage in body.get("account", ())})
+    return _load_rows(body.get("account", ()))
 
 
 def _dump_tools(tools: tuple[ToolUse, ...]) -> dict[str, Any]:
@@ -203,6 +213,16 @@ def _dump_told(event: Told) -> dict[str, Any]:
     }
 
 
+def _dump_stopped(event: Stopped) -> dict[str, Any]:
+    unfinished = {unit: _dump_rows(account) for unit, account in event.unfinished.items()}
+    return {"reason": event.reason, **({"unfinished": unfinished} if unfinished else {})}
+
+
+def _load_stopped(body: dict[str, Any]) -> Stopped:
+    unfinished = {unit: _load_rows(rows) for unit, rows in body.get("unfinished", {}).items()}
+    return Stopped(body["reason"], body["at"], unfinished)
+
+
 def _load_number(value: float | str) -> float:
     return float(value) if isinstance(value, str) else value
 
@@ -231,7 +251,7 @@ _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "proposed": _dump_proposed,
     "told": _dump_told,
     "guided": lambda event: {"text": event.text},
-    "stopped": lambda event: {"reason": event.reason},
+    "stopped": _dump_stopped,
 }
 
 _LOADERS: dict[str, Callable[[dict[str, Any]], Event]] = {
@@ -239,5 +259,5 @@ _LOADERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "proposed": _load_proposed,
     "told": _load_told,
     "guided": lambda b: Guided(b["text"], b["at"]),
-    "stopped": lambda b: Stopped(b["reason"], b["at"]),
+    "stopped": _load_stopped,
 }

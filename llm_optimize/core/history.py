@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right, insort
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, overload
 
 from llm_optimize.core.account import Account
@@ -96,6 +96,7 @@ class History:
         guided: for each of them, how many trials had been told when it came.
         usage: the cost of all proposals and evaluations.
         account: the same by role and model.
+        unfinished: the part of them that belongs to work which is still to be carried through, by unit.
         best: the trial with the highest score, the earliest of equals; None while nothing has a score.
         next_id: the id that the next candidate will get.
         stale: trials told since the last improvement.
@@ -126,6 +127,7 @@ class History:
     reason: str | None = None
     born: float = 0.0
     account: Account = Account()
+    unfinished: Mapping[str, Account] = field(default_factory=dict)
     _record: _Record = None  # type: ignore[assignment]  # empty() and after() always give one
     _version: int = 0
     _told: int = 0
@@ -135,11 +137,17 @@ class History:
     _slots: tuple[int, frozenset[int]] = (0, frozenset())
     _clock: tuple[float, float | None, float] = (0.0, None, 0.0)
     _shortened: bool = False
+    _booked: tuple[Usage, Account] = (Usage(), Account())
 
     @classmethod
     def empty(cls) -> History:
         """Return the history of a study that has not been opened."""
         return cls(Problem(""), _record=_Record())
+
+    @property
+    def logged(self) -> Usage:
+        """The cost of what was carried through: ``usage`` without the unfinished work."""
+        return self._booked[0]
 
     @property
     def trials(self) -> Past:
@@ -192,6 +200,11 @@ class History:
             slot += 1
         return free
 
+    def knows_slot(self, slot: int) -> bool:
+        """Return whether the proposal in ``slot`` has been answered; O(1)."""
+        frontier, beyond = self._slots
+        return slot < frontier or slot in beyond
+
     def active_seconds(self, now: float | None = None) -> float:
         """Return the seconds during which a session was open, up to ``now`` (epoch) or the last event."""
         closed, since, last = self._clock
@@ -236,7 +249,8 @@ class History:
                 return self._next(guidance=(*self.guidance, event.text), guided=(*self.guided, self._told))
             case Stopped():
                 closed = self.active_seconds(event.at)
-                return self._next(reason=event.reason, _clock=(closed, None, event.at))
+                costs = self._costs(unfinished={**self.unfinished, **event.unfinished})
+                return self._next(reason=event.reason, _clock=(closed, None, event.at), **costs)
 
     def _next(self, **changes: object) -> History:
         if "_record" not in changes:
@@ -266,14 +280,13 @@ class History:
         brought = bool(event.candidates)
         return self._next(
             pending=(*self.pending, *event.candidates),
-            usage=self.usage + event.usage,
-            account=self.account + event.account.completed(event.usage, "proposer"),
             next_id=max([self.next_id, *(candidate.id + 1 for candidate in event.candidates)]),
             fruitless=0 if brought else self.fruitless + 1,
             _record=record,
             _failed_steps=self._failed_steps + (not brought),
             _slots=self._slots_with(event.slot),
             _clock=self._ticked(event.at),
+            **self._costs_with(f"proposal/{event.slot}", event.usage, event.account.completed(event.usage, "proposer")),
         )
 
     def _slots_with(self, slot: int) -> tuple[int, frozenset[int]]:
@@ -296,11 +309,10 @@ class History:
         record.position_by_id[candidate.id] = self._told
         record.trials.append(trial)
         best = self.best
+        spent = event.outcome.usage
         better = isinstance(event.outcome, Evaluation) and (best is None or event.outcome.score > (best.score or 0))
         return self._next(
             pending=tuple(one for one in self.pending if one.id != candidate.id),
-            usage=self.usage + event.outcome.usage,
-            account=self.account + event.account.completed(event.outcome.usage, "scorer"),
             best=trial if better else best,
             stale=0 if better else self.stale + 1,
             _record=record,
@@ -308,7 +320,24 @@ class History:
             _leaders=self._leaders_with(trial),
             _starts=self._starts + (candidate.origin == "start"),
             _clock=self._ticked(event.at),
+            **self._costs_with(f"evaluation/{candidate.id}", spent, event.account.completed(spent, "scorer")),
         )
+
+    def _costs_with(self, unit: str, usage: Usage, account: Account) -> dict[str, object]:
+        """Return the fields after ``unit`` has reached the log; what it had cost unfinished is in there again."""
+        booked = self._booked[0] + usage, self._booked[1] + account
+        if unit not in self.unfinished:
+            return self._costs(booked, self.unfinished)
+        return self._costs(booked, {name: cost for name, cost in self.unfinished.items() if name != unit})
+
+    def _costs(
+        self, booked: tuple[Usage, Account] | None = None, unfinished: Mapping[str, Account] | None = None
+    ) -> dict[str, object]:
+        booked, unfinished = booked or self._booked, unfinished or {}
+        usage, account = booked
+        for cost in unfinished.values():
+            usage, account = usage + cost.total, account + cost
+        return {"usage": usage, "account": account, "unfinished": unfinished, "_booked": booked}
 
     def _leaders_with(self, trial: Trial) -> tuple[tuple[float, int, Trial], ...]:
         score = trial.score

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Opened, Stopped
+from llm_optimize.core.events import Opened, Proposed, Stopped, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.metering import Scope
 from llm_optimize.core.order import takes_place
-from llm_optimize.core.protocols import Listener, Ownable, ReplyLog
+from llm_optimize.core.protocols import ExchangeLog, Listener, Ownable, ReplyLog
+from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Journal:
         self._hearing = [one.hear for one in watching if isinstance(one, Listener)]
         self._sequence = 0
         self._owned = False
+        self._scopes: dict[str, Scope] = {}  # of the units of work that the log does not show yet
 
     def open(self, problem: Problem, seed: int, settings: Mapping[str, Any]) -> None:
         """Claim the study, fold its log, and log the session's beginning.
@@ -84,6 +88,7 @@ class Journal:
             StoreError: it could not be written; the history does not hold it.
         """
         sequence = self.store.append(self.study, event)
+        self._scopes.pop(_unit(event), None)
         if sequence == self._sequence + 1:
             self._fold(sequence, event)
         else:  # another process appended guidance in between
@@ -97,7 +102,7 @@ class Journal:
     def scope(self, name: str, guard: SpendGuard | None) -> Scope:
         """Return the scope for a unit of work of this study; without a guard its calls are counted, never refused."""
         hear = self._pass_on if self._hearing else None
-        scope = Scope(self.study, name, guard, self.replies, self.history.born, hear)
+        scope = self._scopes[name] = Scope(self.study, name, guard, self.replies, self.history.born, hear)
         scope.begun = self.position
         return scope
 
@@ -114,9 +119,36 @@ class Journal:
             return
         try:
             self.refresh()  # an interrupt may have come between an event's write and its fold
-            self.record(Stopped(reason, time.time()))
+            unfinished = {name: scope.account for name, scope in self._scopes.items() if scope.account.rows}
+            self.record(Stopped(reason, time.time(), unfinished))
         finally:
             self._release()
+
+    def shows(self, unit: str) -> bool:
+        """Return whether the log shows what became of a unit of work that was begun."""
+        return unit not in self._scopes
+
+    def unlogged(self) -> dict[str, Usage]:
+        """Return what work has cost that the log does not show, by unit, as far as the replies are in the reply log.
+
+        A session that was killed could write its replies down, but not what they add up to.
+        """
+        known = {unit: account.total for unit, account in self.history.unfinished.items()}
+        kept: dict[str, Usage] = {}
+        if isinstance(self.replies, ExchangeLog):
+            for key in self.replies.keys(self.study):
+                unit = "/".join(key.split("/", 2)[:2])
+                if self._is_open(unit):
+                    kept[unit] = kept.get(unit, Usage()) + _cost(self.replies.recall(self.study, key))
+        return known | {unit: usage for unit, usage in kept.items() if usage.tokens > _tokens(known.get(unit))}
+
+    def _is_open(self, unit: str) -> bool:
+        kind, _, number = unit.partition("/")
+        if not number.isdigit():
+            return False
+        if kind == "evaluation":
+            return any(candidate.id == int(number) for candidate in self.history.pending)
+        return kind == "proposal" and not self.history.knows_slot(int(number))
 
     def _release(self) -> None:
         if self._owned and isinstance(self.store, Ownable):
@@ -132,3 +164,28 @@ class Journal:
                 observer(event)
             except Exception:  # noqa: BLE001 - the second of the three borders: what only watches must not end the run
                 _LOG.exception("observer %r failed on %s", observer, type(event).__name__)
+
+
+def _unit(event: Event) -> str:
+    """Return the name of the unit of work that an event carries through, or an empty one."""
+    match event:
+        case Proposed():
+            return f"proposal/{event.slot}"
+        case Told():
+            return f"evaluation/{event.candidate_id}"
+        case _:
+            return ""
+
+
+def _tokens(usage: Usage | None) -> int:
+    return 0 if usage is None else usage.tokens
+
+
+def _cost(body: str | None) -> Usage:
+    """Return the usage in an entry of the reply log; nothing for one that is no reply."""
+    try:
+        known = json.loads(body or "{}").get("usage") or {}
+    except (AttributeError, ValueError):
+        return Usage()  # a damaged entry is reported by whoever needs the reply
+    names = {item.name for item in fields(Usage)}
+    return Usage(**{name: value for name, value in known.items() if name in names})

@@ -16,16 +16,17 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.budget import UnitGuard
+from llm_optimize.core.account import LOST
 from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.history import same_text
+from llm_optimize.core.ledger import UnitGuard, usual_cost
 from llm_optimize.core.metering import entered
 from llm_optimize.core.order import Order
 from llm_optimize.core.scoring import evaluate
-from llm_optimize.core.types import Candidate, Failure, Proposal
+from llm_optimize.core.types import Candidate, Failure, Proposal, Usage
 from llm_optimize.core.workers import DaemonThreads, Inline
 from llm_optimize.errors import BadInput, BudgetExceeded, LLMOptimizeError, StartFailed
 
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from llm_optimize.core.account import Account
-    from llm_optimize.core.budget import Budget, Ledger
+    from llm_optimize.core.budget import Budget
     from llm_optimize.core.history import History
     from llm_optimize.core.journal import Journal
+    from llm_optimize.core.ledger import Ledger
     from llm_optimize.core.metering import Scope
     from llm_optimize.core.protocols import Executor, Proposer, Scorer, Stopper
     from llm_optimize.core.types import Draft, Outcome
@@ -102,7 +104,7 @@ class _Work:
     key: tuple[str, int]  # ("proposal", slot) or ("evaluation", candidate id)
     size: int  # candidates that it stands for
     scope: Scope
-    guard: UnitGuard
+    guard: UnitGuard | None
     began: float
     noted: bool = False
 
@@ -135,6 +137,7 @@ class Loop:
                     self._arrive()
                     self._begin()
         except KeyboardInterrupt:
+            self._abandon()
             return Ending("interrupted by Ctrl-C", interrupted=True)
         return Ending(self._reason or "nothing left to do", self._error)
 
@@ -149,7 +152,7 @@ class Loop:
 
     def _begin_here(self) -> None:
         self._journal.refresh()
-        self._plan.ledger.fold(self._journal.history.usage)
+        self._plan.ledger.fold(self._journal.history.logged)
         while self._ready and self._count("evaluation") < self._plan.parallel and self._may(self._count("evaluation")):
             self._evaluate(self._ready.popleft())
         while (n := self._wanted()) > 0 and (slot := self._free_slot()) is not None:
@@ -199,8 +202,12 @@ class Loop:
         self._submit(self._own, key, _propose, self._plan.proposer, history.assuming(0, slot), n, scope)
 
     def _start(self, key: tuple[str, int], size: int) -> Scope:
-        guard = UnitGuard(self._plan.ledger)
-        scope = self._journal.scope(f"{key[0]}/{key[1]}", guard if self._plan.budget.caps_calls else None)
+        name, guard = f"{key[0]}/{key[1]}", None
+        if self._plan.budget.caps_calls:
+            scoring = usual_cost(self._journal.history, size)
+            least, follow = (Usage(), scoring) if key[0] == "proposal" else (scoring, Usage())
+            guard = UnitGuard(self._plan.ledger, name, least=least, follow=follow)
+        scope = self._journal.scope(name, guard)
         self._work[key] = _Work(key, size, scope, guard, time.monotonic())
         return scope
 
@@ -220,10 +227,8 @@ class Loop:
         work = self._work.pop(key, None)
         if work is None:
             return  # a candidate that was given up; its late answer does not count
-        try:
-            self._fold(work, future)
-        finally:
-            work.guard.close()
+        self._fold(work, future)
+        self._close(work)
 
     def _next(self) -> tuple[tuple[str, int], Future[Any]]:
         """Return a result: that whose turn it is, as far as an order is repeated and it is on its way.
@@ -261,6 +266,21 @@ class Loop:
         else:
             self._fold_outcome(work, *future.result())
 
+    def _close(self, work: _Work) -> None:
+        """Make the ledger forget a unit that the log shows; what another has spent stays counted."""
+        if work.guard is None:
+            return
+        if self._journal.shows(work.scope.name):
+            work.guard.close(self._journal.history.logged)
+        else:
+            self._give_up(work)
+
+    @staticmethod
+    def _give_up(work: _Work) -> None:
+        """Count what calls in flight may still cost: nobody waits for them, and they may be charged."""
+        if work.guard is not None and (flying := work.guard.give_up()) != Usage():
+            work.scope.add(replace(flying, calls=0, estimated=True), role=LOST)
+
     def _fail(self, error: LLMOptimizeError) -> None:
         if self._error is None and not isinstance(error, BudgetExceeded):
             self._error = error
@@ -291,9 +311,10 @@ class Loop:
         limit = self._plan.eval_timeout
         if limit is not None and seconds >= limit:
             del self._work[work.key]
-            work.guard.close()
+            self._give_up(work)
             late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s", work.scope.usage)
             self._fold_outcome(work, late, seconds)
+            self._close(work)
 
     def _notice(self) -> None:
         """Name candidates that are long in the scorer; runs beside the owner's thread, which may be in the scorer."""
@@ -309,7 +330,7 @@ class Loop:
     def _abandon(self) -> None:
         """Stop waiting: candidates in the scorer stay pending, so a resume evaluates them first."""
         for work in self._work.values():
-            work.guard.close()
+            self._give_up(work)
         self._work.clear()
 
 
@@ -336,7 +357,8 @@ def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Ac
     """Number what is new of a proposal, log it with what it cost by role and model, and return its candidates."""
     candidates, note = number(journal.history, proposal.drafts)
     notes = "; ".join(part for part in (proposal.note, note) if part)
-    journal.record(Proposed(candidates, proposal.usage, slot, notes, time.time(), account, proposal.tools))
+    usage = account.total if account.rows else proposal.usage  # the scope has also seen calls that brought nothing
+    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools))
     return candidates
 
 

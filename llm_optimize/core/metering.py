@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from llm_optimize.core.account import Account
 from llm_optimize.core.chat import Piece
+from llm_optimize.core.types import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Literal
 
     from llm_optimize.core.protocols import ReplyLog
-    from llm_optimize.core.types import Usage
 
 __all__ = ["Scope", "SpendGuard", "current_scope", "entered"]
 
@@ -31,18 +31,28 @@ _SCOPE: ContextVar[Scope | None] = ContextVar("llm_optimize_scope", default=None
 
 
 class SpendGuard(Protocol):
-    """Says no to a spend that would pass a cap; the study's ledger."""
+    """Says no to a spend that would pass a cap; a unit's share of the study's ledger."""
 
-    def reserve(self, estimate: Usage) -> None:
-        """Set ``estimate`` aside.
+    @property
+    def caps_dollars(self) -> bool:
+        """Whether dollars are capped, so that prices must be known."""
+        ...
+
+    def reserve(self, least: Usage, most: Usage | None = None, *, patient: bool = True) -> Usage:
+        """Set aside as much as fits between ``least`` and ``most`` (the same with more answer tokens); return it.
+
+        Args:
+            least: what the call needs.
+            most: None for ``least``.
+            patient: wait for calls in flight where that can help; else refuse at once.
 
         Raises:
-            BudgetExceeded: spent, set aside and estimate together would pass a cap; then nothing is set aside.
+            BudgetExceeded: ``least`` would pass a cap; then nothing is set aside.
         """
         ...
 
-    def settle(self, estimate: Usage, actual: Usage) -> None:
-        """Replace what was set aside by what it really cost (``Usage()`` when the call failed)."""
+    def settle(self, granted: Usage, actual: Usage) -> None:
+        """Replace what was set aside by what it really cost (``Usage()`` when the call was not charged)."""
         ...
 
 
@@ -108,6 +118,12 @@ class Scope:
         spent = Account.of(role or self._role, model, usage)
         with self._lock:
             self._account += spent
+
+    def recalled(self, usage: Usage, model: str = "", role: str = "") -> None:
+        """Count the cost of a reply from the log, which was paid for in a session that ended before counting it."""
+        self.add(usage, model, role)
+        if self.guard is not None:
+            self.guard.settle(Usage(), usage)
 
     def say(self, kind: Literal["text", "reasoning", "tool", "end"], text: str = "") -> None:
         """Pass on a part of a reply that is being written."""

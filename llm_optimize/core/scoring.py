@@ -13,6 +13,7 @@ from llm_optimize.errors import LLMOptimizeError
 
 if TYPE_CHECKING:
     from llm_optimize.core.protocols import Scorer
+    from llm_optimize.core.types import Usage
 
 __all__ = ["evaluate", "to_outcome"]
 
@@ -36,9 +37,22 @@ def evaluate(scorer: Scorer, text: str, scope: Scope | None = None) -> tuple[Out
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the first of the three borders; code under test may exit
         outcome = Failure("raised", _where(error))
-    if scope is not None and not outcome.usage.calls:
-        outcome = replace(outcome, usage=scope.usage)
+    if scope is not None:
+        outcome = replace(outcome, usage=_cost(outcome.usage, scope.usage))
     return outcome, time.perf_counter() - began
+
+
+def _cost(reported: Usage, seen: Usage) -> Usage:
+    """Return the cost of an evaluation that reports one and was seen to spend one.
+
+    A report with calls in it contains those that were seen, unless it knows of fewer; one without calls is of
+    something else, such as a search engine.
+    """
+    if not seen.tokens and not seen.calls:
+        return reported
+    if not reported.calls:
+        return seen + reported
+    return seen if reported.calls <= seen.calls else reported
 
 
 def to_outcome(value: object) -> Outcome:

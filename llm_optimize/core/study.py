@@ -6,9 +6,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
-from llm_optimize.core.budget import Budget, Ledger, UnitGuard
+from llm_optimize.core.budget import Budget
 from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.journal import Journal
+from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
 from llm_optimize.core.loop import Ending, Loop, Plan, record_proposal
 from llm_optimize.core.metering import entered
 from llm_optimize.core.order import Order
@@ -216,6 +217,8 @@ class Study:
             journal = self._journal
             self._journal = Journal(journal.store, journal.study, journal.observers)
             self._journal.open(self.problem, self._seed, self._settings)
+            if self._plan.budget.caps_calls:
+                self._plan.ledger.owe(self._journal.unlogged())
             self._is_open = True
 
     def _propose_start(self) -> None:
@@ -227,16 +230,19 @@ class Study:
         """Ask the proposer once, here and now."""
         history = self._journal.history
         slot = history.free_slots(1)[0]
-        self._plan.ledger.fold(history.usage)
-        guard = UnitGuard(self._plan.ledger)
+        ledger, unit = self._plan.ledger, f"proposal/{slot}"
+        ledger.fold(history.logged)
+        guard = UnitGuard(ledger, unit, follow=usual_cost(history, n)) if self._plan.budget.caps_calls else None
+        scope = self._journal.scope(unit, guard)
         try:
-            guarded = guard if self._plan.budget.caps_calls else None
-            scope = self._journal.scope(f"proposal/{slot}", guarded)
             with entered(scope):
                 proposal = self._plan.proposer.propose(history.assuming(0, slot), n)
+            candidates = record_proposal(self._journal, slot, proposal, scope.account)
         finally:
-            guard.close()
-        return record_proposal(self._journal, slot, proposal, scope.account)
+            if guard is not None:
+                guard.give_up()
+        ledger.drop(unit, self._journal.history.logged)
+        return candidates
 
 
 def _check_at_least_one(**numbers: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llm_optimize.core.budget import Budget, Ledger, UnitGuard
+from llm_optimize.core.budget import Budget
+from llm_optimize.core.ledger import Ledger, UnitGuard
 from llm_optimize.core.events import Opened, Proposed, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.stopping import MaxSteps, Plateau, StopFile, TargetScore, WallClock
@@ -91,12 +92,12 @@ def test_the_ledger_refuses_what_would_pass_a_cap_and_counts_what_is_in_flight()
     """Reservations of several units add up; settling and closing give back."""
     ledger = Ledger(Budget(tokens=100))
     ledger.fold(Usage(tokens_in=20))
-    first, second = UnitGuard(ledger), UnitGuard(ledger)
+    first, second = UnitGuard(ledger, "proposal/0"), UnitGuard(ledger, "proposal/1")
     first.reserve(Usage(tokens_in=50))
     with pytest.raises(BudgetExceeded, match="70 of 100 used or set aside, the next call may need 31"):
-        second.reserve(Usage(tokens_out=31))
+        second.reserve(Usage(tokens_out=31), patient=False)
     first.settle(Usage(tokens_in=50), Usage(tokens_in=10))
     second.reserve(Usage(tokens_out=31))
     second.close()
     first.close()
-    second.reserve(Usage(tokens_in=80))
+    UnitGuard(ledger, "proposal/2").reserve(Usage(tokens_in=80))

@@ -1,0 +1,320 @@
+"""The ledger: what is spent and what is set aside, so that a spend is refused before it is made.
+
+Three amounts count against a cap: what the log shows; what units of work have spent that the log does not show yet;
+and what is set aside for calls in flight. A call that would fit once others have settled waits for them; one that
+would not fit even then is refused. A unit may also be expected to spend something (a candidate that is being proposed
+will be scored by a judge): that is kept free for it, so that no reply is bought which nothing is left to score.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from llm_optimize.core.types import Usage
+from llm_optimize.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llm_optimize.core.budget import Budget
+    from llm_optimize.core.history import History
+
+__all__ = ["Ledger", "UnitGuard", "usual_cost"]
+
+_CAPS = ("tokens", "dollars")
+_NOTHING = Usage()
+_LATELY = 8  # trials whose cost says what the next one may cost
+_ROUNDING = 1e-9  # of a cap: sums of prices are not exact
+
+
+@dataclass(slots=True)
+class _Unit:
+    """What one unit of work has spent and set aside.
+
+    ``least`` is expected of it, ``follow`` of what comes after it. ``owed`` was paid before it began: by an earlier
+    attempt at it whose replies are recalled, and so counted anew. A dead one only owes.
+    """
+
+    least: Usage = _NOTHING
+    follow: Usage = _NOTHING
+    owed: Usage = _NOTHING
+    alive: bool = True
+    spent: Usage = _NOTHING
+    reserved: list[tuple[Usage, int]] = field(default_factory=list)  # with the thread that waits for the reply
+    waiting: int = 0  # threads that wait for money
+
+    def paid(self, cap: str) -> float:
+        """Return what it has certainly cost."""
+        return max(_of(self.spent, cap), _of(self.owed, cap))
+
+    def flying(self, cap: str) -> float:
+        """Return what its calls in flight may cost."""
+        return sum(_of(usage, cap) for usage, _ in self.reserved)
+
+    def firm(self, cap: str) -> float:
+        """Return what it has cost and its calls in flight may cost."""
+        return max(_of(self.owed, cap), _of(self.spent, cap) + self.flying(cap))
+
+    def held(self, cap: str) -> float:
+        """Return what counts against the cap for it: the firm amount and what is kept free."""
+        if not self.alive:
+            return self.firm(cap)
+        return max(_of(self.least, cap), self.firm(cap)) + _of(self.follow, cap)
+
+    def calls_elsewhere(self, thread: int) -> bool:
+        """Return whether a call of another thread is in flight here."""
+        return any(owner != thread for _, owner in self.reserved)
+
+
+class Ledger:
+    """The account of one study while it runs; safe from many threads.
+
+    Example:
+        >>> from llm_optimize.core.budget import Budget
+        >>> guard = UnitGuard(Ledger(Budget(tokens=100)), "proposal/0")
+        >>> guard.reserve(Usage(tokens_in=60), Usage(tokens_in=60, tokens_out=60)).tokens_out
+        40
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        """Start with nothing spent."""
+        self._budget = budget
+        self._booked = _NOTHING
+        self._units: dict[str, _Unit] = {}
+        self._changed = threading.Condition()  # model calls reserve from worker threads, at the same time
+
+    @property
+    def caps_dollars(self) -> bool:
+        """Whether there is a cap on dollars."""
+        return self._budget.dollars is not None
+
+    def committed(self) -> dict[str, float]:
+        """Return what is spent, set aside and kept free, by cap."""
+        with self._changed:
+            return {cap: _of(self._booked, cap) + self._held(cap) for cap in _CAPS}
+
+    def fold(self, spent: Usage) -> None:
+        """Take over the usage that the log shows."""
+        if spent is not self._booked:
+            with self._changed:
+                self._booked = spent
+                self._changed.notify_all()
+
+    def owe(self, units: Mapping[str, Usage]) -> None:
+        """Count what units that the log does not show have cost, until they are begun again and logged."""
+        with self._changed:
+            for name, usage in units.items():
+                self._units[name] = _Unit(owed=usage, alive=False)
+
+    def begin(self, name: str, least: Usage, follow: Usage) -> None:
+        """Open a unit, or take one up again that ended without reaching the log."""
+        with self._changed:
+            before = self._units.get(name)
+            self._units[name] = _Unit(least, follow, before.owed if before is not None else _NOTHING)
+
+    def give_up(self, name: str) -> Usage:
+        """End a unit whose usage the log does not show; return what its calls in flight may cost.
+
+        Nobody waits for these any more, so all that was set aside for them counts as spent.
+        """
+        with self._changed:
+            unit = self._units.get(name)
+            if unit is None or not unit.alive:
+                return _NOTHING
+            flying = _NOTHING
+            for usage, _ in unit.reserved:
+                flying += usage
+            unit.reserved.clear()
+            unit.spent += flying
+            unit.owed = Usage(tokens_in=int(unit.paid("tokens")), dollars=unit.paid("dollars"))
+            unit.alive = False
+            if not unit.owed.tokens and not unit.owed.dollars:
+                del self._units[name]
+            self._changed.notify_all()
+            return flying
+
+    def drop(self, name: str, booked: Usage | None) -> None:
+        """Forget a unit whose usage is part of ``booked``, what the log shows now."""
+        with self._changed:
+            self._units.pop(name, None)
+            if booked is not None:
+                self._booked = booked
+            self._changed.notify_all()
+
+    def reserve(self, name: str, least: Usage, most: Usage, *, patient: bool) -> Usage:
+        """Set aside as much as fits; see :meth:`UnitGuard.reserve`.
+
+        Raises:
+            BudgetExceeded: not even ``least`` fits.
+        """
+        with self._changed:
+            unit = self._alive(name)
+            while not self._fits(unit, least):
+                if not patient or not self._may_fit_later(unit, least):
+                    raise self._refusal(unit, least)
+                if not self._wait(unit):
+                    return self._last_resort(unit, least)
+                unit = self._alive(name)
+            granted = self._share(unit, least, most)
+            unit.reserved.append((granted, threading.get_ident()))
+            return granted
+
+    def _wait(self, unit: _Unit) -> bool:
+        """Wait for a change; return False, without waiting, if all that could make one wait as well."""
+        thread = threading.get_ident()
+        others = [one for one in self._units.values() if one.alive and one is not unit]
+        if not unit.calls_elsewhere(thread) and not any(one.reserved or not one.waiting for one in others):
+            self._changed.notify_all()
+            return False
+        unit.waiting += 1
+        try:
+            self._changed.wait()
+        finally:
+            unit.waiting -= 1
+        return True
+
+    def _last_resort(self, unit: _Unit, least: Usage) -> Usage:
+        """Set ``least`` aside out of what is only kept free, since all units wait for one another's."""
+        for cap, limit in self._caps():
+            firm = _of(self._booked, cap) + sum(one.firm(cap) for one in self._units.values())
+            if _of(least, cap) and firm + _of(least, cap) > limit:
+                raise self._refusal(unit, least)
+        unit.reserved.append((least, threading.get_ident()))
+        return least
+
+    def settle(self, name: str, granted: Usage, actual: Usage) -> None:
+        """Replace what was set aside by what it really cost."""
+        with self._changed:
+            unit = self._units.get(name)
+            if unit is None or not unit.alive:
+                return  # given up meanwhile: the whole reservation counts, which is no less
+            place = next((i for i, (usage, _) in enumerate(unit.reserved) if usage == granted), None)
+            if place is not None:
+                del unit.reserved[place]
+            unit.spent += actual
+            self._changed.notify_all()
+
+    def _alive(self, name: str) -> _Unit:
+        unit = self._units.get(name)
+        if unit is None or not unit.alive:
+            msg = f"{name} was given up: nobody would use the reply, so the model was not asked"
+            raise BudgetExceeded(msg)
+        return unit
+
+    def _held(self, cap: str) -> float:
+        return sum(unit.held(cap) for unit in self._units.values())
+
+    def _caps(self) -> list[tuple[str, float]]:
+        limits = ((cap, getattr(self._budget, cap)) for cap in _CAPS)
+        return [(cap, limit) for cap, limit in limits if limit is not None]
+
+    def _used(self, unit: _Unit, cap: str) -> float:
+        """Return what counts against the cap before this unit's next call; what is kept free for itself does not."""
+        others = self._held(cap) - unit.held(cap)
+        own = _of(unit.spent, cap) + unit.flying(cap)
+        return _of(self._booked, cap) + others + own
+
+    def _left(self, unit: _Unit) -> dict[str, float]:
+        """Return what this unit may still set aside, by cap."""
+        caps = self._caps()
+        return {cap: limit * (1 + _ROUNDING) - self._used(unit, cap) - _of(unit.follow, cap) for cap, limit in caps}
+
+    def _fits(self, unit: _Unit, wanted: Usage) -> bool:
+        return all(_of(wanted, cap) <= left or not _of(wanted, cap) for cap, left in self._left(unit).items())
+
+    def _may_fit_later(self, unit: _Unit, wanted: Usage) -> bool:
+        """Say whether it would fit if all that is in flight or kept free cost nothing."""
+        for cap, limit in self._caps():
+            certain = _of(self._booked, cap) + sum(one.paid(cap) for one in self._units.values())
+            if certain + _of(unit.follow, cap) + _of(wanted, cap) > limit and _of(wanted, cap):
+                return False
+        return True
+
+    def _share(self, unit: _Unit, least: Usage, most: Usage) -> Usage:
+        """Return the largest amount between the two that fits; they differ in answer tokens and in their price."""
+        share = 1.0
+        for cap, left in self._left(unit).items():
+            span = _of(most, cap) - _of(least, cap)
+            if span > 0:
+                share = min(share, (left - _of(least, cap)) / span)
+        span = most.tokens_out - least.tokens_out
+        if span <= 0 or share <= 0:
+            return least
+        more = min(int(span * share), span)
+        dollars = least.dollars + (most.dollars - least.dollars) * more / span
+        return replace(least, tokens_out=least.tokens_out + more, dollars=dollars)
+
+    def _refusal(self, unit: _Unit, wanted: Usage) -> BudgetExceeded:
+        left = self._left(unit)
+        cap = next(cap for cap, _ in self._caps() if _of(wanted, cap) and _of(wanted, cap) > left[cap])
+        used, limit = self._used(unit, cap), getattr(self._budget, cap)
+        follow = _of(unit.follow, cap)
+        more = f" and its candidate's evaluation {_shown(cap, follow)}" if follow else ""
+        return BudgetExceeded(
+            f"budget {cap}: {_shown(cap, used)} of {_shown(cap, limit)} used or set aside, "
+            f"the next call may need {_shown(cap, _of(wanted, cap))}{more}"
+        )
+
+
+class UnitGuard:
+    """One unit of work's share of the ledger; closed when its usage has reached the log."""
+
+    def __init__(self, ledger: Ledger, name: str, *, least: Usage = _NOTHING, follow: Usage = _NOTHING) -> None:
+        """Open the unit.
+
+        Args:
+            ledger: where it is counted.
+            name: of the unit, unique among those open.
+            least: what it is expected to spend; kept free for it.
+            follow: what is expected to be spent because of it; kept free while it is open.
+        """
+        self._ledger = ledger
+        self._name = name
+        ledger.begin(name, least, follow)
+
+    @property
+    def caps_dollars(self) -> bool:
+        """Whether dollars are capped, so that prices must be known."""
+        return self._ledger.caps_dollars
+
+    def reserve(self, least: Usage, most: Usage | None = None, *, patient: bool = True) -> Usage:
+        """Set aside as much as fits between ``least`` and ``most``, and return it.
+
+        Args:
+            least: what the call needs.
+            most: the same with more answer tokens; None for ``least``.
+            patient: wait for calls in flight where that can help; else refuse at once.
+
+        Raises:
+            BudgetExceeded: ``least`` would pass a cap, or the unit was given up; then nothing is set aside.
+        """
+        return self._ledger.reserve(self._name, least, most or least, patient=patient)
+
+    def settle(self, granted: Usage, actual: Usage) -> None:
+        """Replace what :meth:`reserve` returned by the real cost; ``Usage()`` stands for nothing set aside."""
+        self._ledger.settle(self._name, granted, actual)
+
+    def give_up(self) -> Usage:
+        """End the unit without its usage in the log; return what its calls in flight may cost, which stays counted."""
+        return self._ledger.give_up(self._name)
+
+    def close(self, booked: Usage | None = None) -> None:
+        """Forget the unit: its usage is part of ``booked``, what the log shows now, or nothing was spent."""
+        self._ledger.drop(self._name, booked)
+
+
+def usual_cost(history: History, n: int = 1) -> Usage:
+    """Return what the model calls of ``n`` evaluations may cost: each as much as the dearest recent one; O(1)."""
+    recent = [trial.outcome.usage for trial in history.recent(_LATELY)]
+    tokens = max((usage.tokens for usage in recent), default=0)
+    return Usage(tokens_in=n * tokens, dollars=n * max((usage.dollars for usage in recent), default=0.0))
+
+
+def _of(usage: Usage, cap: str) -> float:
+    return usage.tokens if cap == "tokens" else usage.dollars
+
+
+def _shown(cap: str, value: float) -> str:
+    return f"{value:,.0f}" if cap == "tokens" else f"{value:.4g}"
