@@ -21,6 +21,7 @@ from llm_optimize.core.types import Candidate, Evaluation, Problem
 from llm_optimize.errors import BadInput, ModelError, StartFailed
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.prices import price_remedy
+from llm_optimize.llm.replay import Replay
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.loop import Ending
+    from llm_optimize.core.order import Order
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
     from llm_optimize.core.types import Trial, Usage
 
@@ -154,8 +156,8 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
             failure that the model sees as feedback; for x0 it ends the run before a model is called.
         x0: the text to begin with, or None: the model writes the first one.
         max_steps: proposals after x0; None for no limit.
-        model: a name ("gpt-5"), a URL with a name ("http://127.0.0.1:11434/v1#qwen3"), a ChatModel, or None: what
-            ``llm.default_llm_options`` and the environment say.
+        model: a name ("gpt-5"), a URL with a name ("http://127.0.0.1:11434/v1#qwen3"), a file of exchanges that answers
+            ("recorded:run.jsonl"), a ChatModel, or None: what ``llm.default_llm_options`` and the environment say.
         verbose: print each candidate with its score and feedback.
         system_prompt: text with the slot ``{task_description}``.
         human_prompt: text with the slots ``{x}``, ``{fx}``, ``{task_question}``.
@@ -276,6 +278,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         eval_timeout=eval_timeout,
         observers=observers,
         settings=settings,
+        order=_order(proposer),
     )
 
 
@@ -310,6 +313,13 @@ def _default_proposer(x0: str | None, model: object, tune: object, system_prompt
 def _chat_of(proposer: Proposer) -> ChatProposer | None:
     chat = proposer.chat if isinstance(proposer, Hybrid) else proposer
     return chat if isinstance(chat, ChatProposer) else None
+
+
+def _order(proposer: Proposer) -> Order | None:
+    """Return the order of the run that a recording was made of, where one answers."""
+    chat = _chat_of(proposer)
+    layers = llm.layers(chat.model) if chat is not None else ()
+    return next((layer.order for layer in layers if isinstance(layer, Replay)), None)
 
 
 def _check_price(proposer: Proposer, budget: Budget | None) -> None:

@@ -145,7 +145,11 @@ def _name(text: str) -> str:
 _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "max-steps": (_steps, "N", "proposals after x0; 'none' for no limit (default: 10)"),
     "stop-score": (_number, "SCORE", "stop as soon as a score reaches this"),
-    "model": (_name, "NAME", "'gpt-5', 'http://127.0.0.1:11434/v1#qwen3', or a ChatModel as package.module:name"),
+    "model": (
+        _name,
+        "NAME",
+        "'gpt-5', 'http://127.0.0.1:11434/v1#qwen3', recorded:FILE, or a ChatModel as package.module:name",
+    ),
     "base-url": (_name, "URL", "the server, where --model is only a name"),
     "parallel": (whole(1), "N", "chains of propose-then-score kept in flight (default: 1)"),
     "ideas": (whole(1), "N", "drafts asked for in one proposal (default: 1)"),

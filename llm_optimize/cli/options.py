@@ -12,6 +12,7 @@ from llm_optimize.core.stopping import MaxSteps, TargetScore
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.endpoint import check_url, split_name
 from llm_optimize.llm.options import DefaultChat
+from llm_optimize.llm.replay import is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +124,10 @@ def model_with_server(model: Any, base_url: str | None) -> Any:  # noqa: ANN401 
     Raises:
         BadInput: they do not go together.
     """
-    if isinstance(model, str) and "://" not in model and is_object_name(model):
+    if is_recorded(model) and base_url is not None:
+        msg = "--base-url: a recording asks no server; leave the flag out"
+        raise BadInput(msg)
+    if isinstance(model, str) and "://" not in model and not is_recorded(model) and is_object_name(model):
         model = load_named(model)
     if base_url is None:
         return model

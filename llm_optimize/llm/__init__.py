@@ -24,6 +24,7 @@ from llm_optimize.llm.openai import OpenAIChat
 from llm_optimize.llm.options import DefaultChat, default_llm_options, have_model, require_model
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.recorded import Recorded
+from llm_optimize.llm.replay import is_recorded, replayed
 from llm_optimize.llm.retrying import Retrying
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def preflight(model: ChatModel) -> None:
 
 def _plain(model: object, base_url: str | None) -> ChatModel:
     if model is None or isinstance(model, str):
+        named = DefaultChat().named if model is None else model
+        if is_recorded(named):
+            return replayed(named)
         if model is not None:
             split_name(model)
         return DefaultChat(model, check_url(base_url, "base_url") if base_url else None)

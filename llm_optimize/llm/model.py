@@ -17,6 +17,7 @@ from llm_optimize.errors import BadInput, BadReply, ModelUnavailable
 from llm_optimize.llm.endpoint import split_name
 from llm_optimize.llm.failures import one_line
 from llm_optimize.llm.openai import OpenAIChat
+from llm_optimize.llm.replay import is_recorded, replayed
 from llm_optimize.llm.wire import content_text, estimated_usage
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def as_chat_model(
     """Return ``model`` as a chat model, without retries, prices or recording (those: :func:`llm_optimize.llm.connect`).
 
     Args:
-        model: a chat model; a name (``gpt-5``); a URL with a name (``http://127.0.0.1:11434/v1#qwen3``); an
+        model: a chat model; a name (``gpt-5``); a URL with a name (``http://127.0.0.1:11434/v1#qwen3``);
+            ``recorded:FILE``, a file of exchanges that answers (:mod:`llm_optimize.llm.replay`); an
             ``openai.OpenAI`` client; or one of the predecessor's model objects (callable with messages, ``invoke``,
             ``call_as_llm``).
         settings: fields of the request body for a name, a URL or a client.
@@ -129,6 +131,8 @@ def as_chat_model(
     """
     body = dict(settings or {})
     if isinstance(model, str):
+        if is_recorded(model):
+            return replayed(model)
         name, url = split_name(model)
         return OpenAIChat(name, url, settings=body, timeout=timeout)
     if _is_method(model, "complete"):

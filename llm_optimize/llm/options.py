@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.endpoint import check_seconds, environment_url, split_name
 from llm_optimize.llm.openai import OpenAIChat
+from llm_optimize.llm.replay import is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +63,11 @@ class DefaultChat:
         return self.now().timeout
 
     @property
+    def named(self) -> str:
+        """The name, as it was given, that is in force at this moment; may stand for a URL or a recording."""
+        return self.model or _name(self._options.get("model_name"), self._options.get("model"))
+
+    @property
     def _options(self) -> Mapping[str, Any]:
         return default_llm_options if self.frozen is None else self.frozen
 
@@ -97,7 +103,7 @@ def have_model() -> bool:
     named = _name(options.get("model_name"), options.get("model"))
     given = ("api_key", "openai_api_key", "base_url", "openai_api_base")
     known = any(options.get(name) for name in given) or os.environ.get("OPENAI_API_KEY") or environment_url()
-    return bool(known) or "://" in named
+    return bool(known) or "://" in named or is_recorded(named)
 
 
 def require_model() -> None:

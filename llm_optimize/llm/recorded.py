@@ -1,5 +1,9 @@
 """Paid replies written down before anything builds on them, so that a killed and resumed study never pays twice.
 
+What was asked is written with them, in the same transaction, where the store can hold it: every exchange can be
+exported and replayed (:mod:`llm_optimize.llm.exchanges`, :mod:`llm_optimize.llm.replay`). A prompt that the endpoint
+refused as too long is written too, as a fact about the run; it is not an answer, so a resume asks again.
+
 Outside a study, or where its store keeps no replies, a call passes through unchanged.
 """
 
@@ -8,19 +12,34 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from llm_optimize.core.chat import Reply, ToolCall
 from llm_optimize.core.metering import current_scope
+from llm_optimize.core.protocols import ExchangeLog
 from llm_optimize.core.types import Usage
-from llm_optimize.errors import StoreError
+from llm_optimize.errors import ContextTooLong, StoreError
+from llm_optimize.llm.asked import Circumstances, request_entries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llm_optimize.core.chat import Request
     from llm_optimize.core.metering import Scope
-    from llm_optimize.core.protocols import ChatModel
+    from llm_optimize.core.protocols import ChatModel, ReplyLog
 
-__all__ = ["Recorded", "reply_from_json", "reply_to_json"]
+__all__ = [
+    "REFUSED",
+    "Recorded",
+    "refusal_from_json",
+    "refusal_to_json",
+    "reply_from_json",
+    "reply_to_json",
+    "request_key",
+]
+
+REFUSED = "refused/"
+"""Entries of the log under this are prompts that were too long, with what the endpoint said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +72,42 @@ class Recorded:
         scope = current_scope()
         if scope is None or scope.replies is None:
             return self.inner.complete(request)
-        key = _key(scope, request)
-        kept = scope.replies.recall(scope.study, key)
+        key = request_key(scope, request)
+        kept = scope.replies.recall(scope.study, f"{scope.name}/{key}")
         if kept is not None:
             reply = reply_from_json(kept)
             scope.add(reply.usage)
             return reply
-        identity = hashlib.sha256(f"{scope.study}\n{scope.born!r}\n{key}".encode()).hexdigest()[:32]
-        reply = self.inner.complete(replace(request, idempotency_key=identity))
-        scope.replies.remember(scope.study, key, reply_to_json(reply))
+        return self._ask(scope, scope.replies, replace(request, key=key))
+
+    def _ask(self, scope: Scope, log: ReplyLog, request: Request) -> Reply:
+        name = f"{scope.name}/{request.key}"
+        identity = hashlib.sha256(f"{scope.study}\n{scope.born!r}\n{name}".encode()).hexdigest()[:32]
+        try:
+            reply = self.inner.complete(replace(request, idempotency_key=identity))
+        except ContextTooLong as error:
+            if isinstance(log, ExchangeLog):
+                refused = f"{REFUSED}{scope.occurrence(REFUSED + name)}/{name}"
+                entries = request_entries(refused, request, self._around(scope))
+                log.remember_all(scope.study, entries | {refused: refusal_to_json(error)})
+            raise
+        body = reply_to_json(reply)
+        if isinstance(log, ExchangeLog):
+            log.remember_all(scope.study, request_entries(name, request, self._around(scope)) | {name: body})
+        else:
+            log.remember(scope.study, name, body)
         return reply
+
+    def _around(self, scope: Scope) -> Circumstances:
+        return Circumstances(scope.name, self.name, _settings(self.inner), scope.begun)
+
+
+def request_key(scope: Scope, request: Request) -> str:
+    """Return the identity of a call within its unit of work: the request's key, else its content and a count."""
+    if request.key:
+        return request.key
+    digest = request.digest()
+    return f"{digest}#{scope.occurrence(digest)}"
 
 
 def reply_to_json(reply: Reply) -> str:
@@ -81,6 +126,25 @@ def reply_from_json(body: str) -> Reply:
         content = json.loads(body)
         return _reply(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"the reply log holds an entry that cannot be read ({error}): restore the file or upgrade llm_optimize"
+        raise StoreError(msg) from error
+
+
+def refusal_to_json(error: ContextTooLong) -> str:
+    """Return what an endpoint said of a prompt that is too long; :func:`refusal_from_json` is its inverse."""
+    return json.dumps({"message": str(error), "limit": error.limit}, ensure_ascii=False)
+
+
+def refusal_from_json(body: str) -> ContextTooLong:
+    """Rebuild the error.
+
+    Raises:
+        StoreError: the entry is damaged.
+    """
+    try:
+        content = json.loads(body)
+        return ContextTooLong(str(content["message"]), content["limit"])
+    except (KeyError, TypeError, ValueError) as error:
         msg = f"the reply log holds an entry that cannot be read ({error}): restore the file or upgrade llm_optimize"
         raise StoreError(msg) from error
 
@@ -114,8 +178,12 @@ def _checked(example: Reply | Usage, content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _key(scope: Scope, request: Request) -> str:
-    if request.key:
-        return f"{scope.name}/{request.key}"
-    digest = request.digest()
-    return f"{scope.name}/{digest}#{scope.occurrence(digest)}"
+def _settings(model: object) -> Mapping[str, Any]:
+    """Return the settings that the innermost model adds to each request."""
+    held = model
+    while held is not None:
+        settings = getattr(held, "settings", None)
+        if settings is not None:
+            return cast("Mapping[str, Any]", settings)
+        held = getattr(held, "inner", None)
+    return {}
