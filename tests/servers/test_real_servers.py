@@ -1,0 +1,142 @@
+"""The client against servers that others wrote: what they ignore, refuse and get wrong is met by the same code.
+
+Which of them are here depends on ``.ci/servers``; aimock alone runs in the ordinary test command, where it is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from real_servers import ANSWERS, NAMES, RealServer, missing, running
+
+from llm_optimize import llm, optimize
+from llm_optimize.core.chat import Message, Piece, Request
+from llm_optimize.core.metering import Scope, entered
+from llm_optimize.errors import BadReply, ModelError, ModelRefused
+from llm_optimize.llm import structured
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+KEYS = {"litellm": "sk-local-test"}
+HELLO = (Message("system", "You help."), Message("user", "Say something."))
+
+
+def _parameters():
+    for name in NAMES:
+        why = missing(name)
+        marks = [pytest.mark.xdist_group(f"server-{name}")]
+        yield pytest.param(name, id=name, marks=[*marks, pytest.mark.skipif(bool(why), reason=why)])
+
+
+@pytest.fixture(scope="module", params=list(_parameters()))
+def server(request, tmp_path_factory):
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def key(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEYS.get(server.name, "none"))
+
+
+def test_an_answer_comes_with_its_cost(server: RealServer):
+    """One of the answers arrives whole, with tokens counted by the server and a reason for its end."""
+    reply = llm.connect(server.spec).complete(Request(HELLO))
+    assert reply.text.strip() in {answer.strip() for answer in ANSWERS}
+    assert reply.finish_reason == "stop"
+    assert reply.usage.calls == 1
+    assert reply.usage.tokens_in > 0
+
+
+def test_a_setting_that_the_server_does_not_know_ends_nothing(server: RealServer):
+    """``top_k``, ``min_p`` and ``seed`` reach the servers that take them and are left out for those that refuse."""
+    settings = {"top_k": 5, "min_p": 0.05, "seed": 1, "temperature": 0.5}
+    assert llm.connect(server.spec).complete(Request(HELLO, settings)).text
+
+
+def test_three_ideas_are_three_candidates_whatever_the_server_makes_of_n(server: RealServer):
+    """A server that ignores ``n`` is asked once for each idea; the log looks the same."""
+    result = optimize.run("t", "q", len, x0="x", model=server.spec, ideas=3, max_steps=3, verbose=False, store=None)
+    proposed = [trial for trial in result.history.trials if trial.candidate.origin != "start"]
+    assert 1 <= len(proposed) <= 3
+    assert result.history.steps == 3
+
+
+def test_a_cap_on_the_answer_is_kept_or_known_to_be_ignored(server: RealServer):
+    """A cap of one token cuts the answer where the server can count: then the reply says so."""
+    reply = llm.connect(server.spec).complete(Request(HELLO, {"max_completion_tokens": 1}))
+    if server.name in ("transformers", "llama_cpp"):
+        assert reply.usage.tokens_out <= 1
+    assert reply.finish_reason in ("stop", "length")
+
+
+def test_a_streamed_answer_is_the_answer(server: RealServer):
+    """The parts that are passed on while it is written make up the text, and the reply is complete."""
+    heard: list[Piece] = []
+    with entered(Scope("study", "proposal/0", hear=heard.append)):
+        reply = llm.connect(server.spec).complete(Request(HELLO))
+    text = "".join(piece.text for piece in heard if piece.kind == "text")
+    assert text.strip() == reply.text.strip()
+    assert heard[-1].kind == "end"
+    assert reply.usage.tokens_in > 0
+
+
+class Mark(BaseModel):
+    """What a judge says."""
+
+    points: int
+    reason: str
+
+
+def test_a_structured_reply_comes_by_the_best_way_that_the_server_has(server: RealServer):
+    """A mark is read where the server can be made to give one; where it cannot, the error says what came instead."""
+    spec = f"{server.url}#json" if server.name == "litellm" else server.spec
+    model = llm.connect(spec)
+    asked = (Message("user", "Mark this text as JSON with points and a reason: hello"),)
+    settings = {"max_completion_tokens": 200}
+    if server.name == "transformers":  # ignores response_format, and the tiny model knows its answers only
+        with pytest.raises(BadReply, match="points"):
+            structured.ask(model, asked, Mark, settings=settings)
+        return
+    found = structured.ask(model, asked, Mark, settings=settings)
+    assert isinstance(found.value, Mark)
+
+
+def test_an_unknown_model_is_refused_or_answered_but_never_waited_for(server: RealServer):
+    """Servers that look at the name refuse it in one line; the others answer."""
+    try:
+        reply = llm.connect(f"{server.url}#no-such-model").complete(Request(HELLO))
+    except ModelRefused as error:
+        assert "no-such-model" in str(error)
+        assert "\n" not in str(error)
+    else:
+        assert reply.text
+
+
+@pytest.mark.parametrize("example", ["code_golf.py", "text_rubric.py"])
+def test_an_example_runs_to_its_end(server: RealServer, example, tmp_path):
+    """The whole command, in a process of its own: it ends by its own rule, with exit status 0 and something better."""
+    environment = os.environ | {"LLM_OPTIMIZE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "llm_optimize", "run", str(EXAMPLES / example), "--json"]
+    command += ["--model", server.spec] if example == "code_golf.py" else []
+    environment |= {"OPENAI_BASE_URL": server.url, "LLM_OPTIMIZE_MODEL": server.model}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    scores = [line["score"] for line in lines if line.get("score") is not None]
+    assert len(scores) >= 2
+    assert max(scores[1:]) >= scores[0]
+
+
+def test_a_rate_limit_of_a_gateway_is_an_error_that_can_be_waited_out(server: RealServer):
+    """What the gateway says of a limit is understood: asked again later, and told in one line when time is up."""
+    if server.name != "litellm":
+        pytest.skip("only the gateway imitates a limit")
+    chat = llm.as_chat_model(f"{server.url}#limited")
+    with pytest.raises(ModelError, match="busy|limit"):
+        chat.complete(Request(HELLO))
