@@ -221,7 +221,10 @@ class _Chat:
 
     @property
     def tokens(self) -> int:
-        return self._used + self._as_current(self._items)
+        """An upper bound of the chat's length; an only item has no turn of its own."""
+        alone = self._items[0].turns.proposed.content if len(self._items) == 1 else None
+        spared = 0 if alone is None else self._writer.count(alone) + TURN_TOKENS
+        return self._used + self._as_current(self._items[-1]) - spared
 
     def choose(self, ranked: Sequence[Trial]) -> None:
         """Begin with the first of ``ranked``, and those others that fit: half of the room is kept for what follows.
@@ -231,28 +234,27 @@ class _Chat:
         for trial in ranked:
             self._learn_digits(trial)
         half = self._used + (self._room - self._used) // _BEGINNING_SHARE
-        chosen: list[_Shown] = []
+        items, last, used = [], None, self._used
         for rank, trial in enumerate(ranked):
-            wider = sorted([*chosen, self._item(trial)], key=_number)
-            taken = self._used + sum(item.tokens for item in wider) + self._as_current(wider)
-            if not rank or taken <= (self._room if rank == 1 else half):
-                chosen = wider
-        self._items = chosen
-        self._begun_with = len(chosen)
-        self._used += sum(item.tokens for item in chosen)
+            item = self._item(trial)
+            newest = item if last is None else max(last, item, key=_number)
+            wider = used + item.tokens
+            if not rank or wider + self._as_current(newest) <= (self._room if rank == 1 else half):
+                items.append(item)
+                used, last = wider, newest
+        self._items = sorted(items, key=_number)
+        self._begun_with, self._used = len(items), used
 
     def grow(self, trial: Trial, heard: Sequence[str]) -> bool:
-        """Put a trial behind the others if there is room for it; return whether there was."""
+        """Put a trial behind the others; return whether there was room for it. If not, the chat is of no more use."""
         self._learn_digits(trial)
         item = self._item(trial, tuple(heard))
-        if self._used + item.tokens + self._as_current([*self._items[-1:], item]) > self._room:
-            return False
         self._items.append(item)
         self._used += item.tokens
-        return True
+        return self.tokens <= self._room
 
     def hear(self, guidance: Sequence[str]) -> bool:
-        """Put instructions behind the last of the trials if there is room; return whether there was."""
+        """Put instructions behind the last of the trials; return whether there was room. If not, see ``grow``."""
         last = self._items[-1]
         self._items[-1] = _Shown(last.trial, last.status, last.turns, last.tokens, tuple(guidance))
         self._used += self._writer.count(prompts.guidance_note(guidance))
@@ -309,15 +311,11 @@ class _Chat:
     def _outcome(self, item: _Shown) -> str:
         return self._writer.turns.result(item.trial, item.status, self._room // CURRENT_SHARE)
 
-    def _as_current(self, items: Sequence[_Shown]) -> int:
-        """Count what the last of ``items`` takes beyond its turns: its text once more, and a longer result.
-
-        Where it is the only one it has no turn of its own.
-        """
-        last, count = items[-1], self._writer.count
-        more = count(last.trial.text) * self._writer.asking.count("{x}") + count(self._outcome(last))
-        more -= count(last.turns.result.content)
-        return more if len(items) > 1 else more - count(last.turns.proposed.content) - TURN_TOKENS
+    def _as_current(self, item: _Shown) -> int:
+        """Count what the last item takes beyond its turns: its text once more, and a longer result."""
+        count = self._writer.count
+        more = count(item.trial.text) * self._writer.asking.count("{x}") + count(self._outcome(item))
+        return more - count(item.turns.result.content)
 
 
 def _number(item: _Shown) -> int:

@@ -57,7 +57,8 @@ class Steady:
     def __init__(self, counter: TextCounter) -> None:
         """Ask ``counter``; one that does not learn is steady as it is."""
         self._learning = counter if isinstance(counter, LearningCounter) else None
-        self.count = self._learning.plain if self._learning else counter.count
+        # A cache, not state: as in a Measure, and here the answers never change.
+        self.count = lru_cache(2 * _REMEMBERED)(self._learning.plain if self._learning else counter.count)
 
     def observe(self, messages: Sequence[Message], actual: int) -> None:
         """Learn nothing."""
