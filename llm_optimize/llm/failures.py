@@ -18,7 +18,7 @@ from llm_optimize.errors import BadReply, ContextTooLong, ModelError, ModelRefus
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["RetryLater", "context_error", "is_unknown_model", "one_line", "retry_after", "translate"]
+__all__ = ["RetryLater", "context_error", "is_filtered", "is_unknown_model", "one_line", "retry_after", "translate"]
 
 _TOO_LONG_CODES = frozenset(
     {"context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"}
@@ -47,6 +47,10 @@ _UNKNOWN_MODEL = re.compile(
     r"(model|deployment).{0,80}(not found|not exist|unknown|no such|not available|not supported|invalid)"
     r"|(unknown|invalid|no such|unsupported) model",
     re.IGNORECASE | re.DOTALL,
+)
+_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
+_FILTERED = re.compile(
+    r"content[ _-]?(filter|management policy|policy)|flagged|moderation|safety (system|filter)", re.IGNORECASE
 )
 _WAIT_STATUSES = frozenset({408, 409, 425, 429})
 _HOPELESS_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
@@ -80,6 +84,9 @@ def translate(error: openai.OpenAIError, url: str, model: str) -> ModelError:
 
     if isinstance(error, openai.APITimeoutError):
         return RetryLater(f"{url} did not answer in time: is the server alive? a slow model needs a longer timeout")
+    if isinstance(error, openai.APIConnectionError) and _is_about_trust(error):
+        cause = one_line(str(error.__cause__ or error))
+        return ModelRefused(f"{url} {_CERTIFICATE} ({cause})")
     if isinstance(error, openai.APIConnectionError):
         cause = one_line(str(error.__cause__ or error))
         return RetryLater(f"{url} cannot be reached ({cause}): is the server running, and base_url right?")
@@ -112,6 +119,13 @@ def is_unknown_model(error: openai.OpenAIError) -> bool:
     body, status = getattr(error, "body", None), getattr(error, "status_code", 0)
     code = str(body.get("code")) if isinstance(body, Mapping) else ""
     return code == "model_not_found" or (status in (400, 404, 422) and bool(_UNKNOWN_MODEL.search(str(error))))
+
+
+def is_filtered(error: openai.OpenAIError) -> bool:
+    """Return whether the endpoint's content filter refuses the prompt."""
+    body, status = getattr(error, "body", None), getattr(error, "status_code", 0)
+    code = str(body.get("code")) if isinstance(body, Mapping) else ""
+    return code in _FILTER_CODES or (status in (400, 403, 422) and bool(_FILTERED.search(str(error))))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -156,6 +170,8 @@ def _from_status(error: openai.APIStatusError, url: str, model: str) -> ModelErr
         if error.code in _HOPELESS_CODES:
             return ModelRefused(f"{url} refuses: {said} (status {status}): the account has no credit left; top it up")
         return RetryLater(f"{url} is busy or failing (status {status}): {said}", retry_after(error.response.headers))
+    if is_filtered(error):
+        return ModelRefused(f"{url}: the content filter of model {model!r} {_FILTER_REMEDY} ({status}: {said})")
     return ModelRefused(f"{_REMEDIES.get(status, _MALFORMED).format(url=url, model=model)} ({status}: {said})")
 
 
@@ -168,6 +184,20 @@ def _said(error: openai.APIStatusError) -> str:
     return one_line(str(body or error))
 
 
+def _is_about_trust(error: BaseException | None) -> bool:
+    # The HTTP library wraps the error that names the certificate once or twice.
+    while error is not None:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_CERTIFICATE = (
+    "has a certificate that this machine does not trust: set SSL_CERT_FILE to its authority's certificate (PEM), "
+    "install the ca-certificates package, or check the host's name"
+)
+_FILTER_REMEDY = "refuses the prompt: reword the task, the question or the feedback, or use another model"
 _MALFORMED = "{url} refuses the request for model {model!r}: change the setting that it names"
 _REMEDIES = {
     401: "{url} does not accept the key: check OPENAI_API_KEY",

@@ -1,4 +1,7 @@
-"""Chat Completions through the openai SDK: one request, one reply or one error of ours; no retries, no waiting.
+"""Chat Completions through the openai SDK: one reply or one error of ours; no retries of what failed.
+
+What an endpoint refuses is left out and asked again at once (:mod:`llm_optimize.llm.quirks`). Where somebody listens
+(``Scope.heard``) the reply is streamed. Each request is sent at the endpoint's pace (:mod:`llm_optimize.llm.pace`).
 
 The SDK (600 ms to import) is loaded by the first call. One client per endpoint and process is shared by all models:
 making one costs 20 ms and its own connections. Its retries are off, since those of
@@ -8,18 +11,21 @@ making one costs 20 ms and its own connections. Its retries are off, since those
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.chat import Message, Request
-from llm_optimize.errors import BadReply, ModelError, ModelRefused, ModelUnavailable
+from llm_optimize.core.metering import current_scope
+from llm_optimize.errors import ModelError, ModelRefused, ModelUnavailable
+from llm_optimize.llm.complaints import complaint
 from llm_optimize.llm.endpoint import check_seconds, resolve
-from llm_optimize.llm.failures import RetryLater, is_unknown_model, one_line, translate
+from llm_optimize.llm.failures import RetryLater, is_unknown_model, translate
 from llm_optimize.llm.gate import requests, time_left
 from llm_optimize.llm.pace import pace_for
-from llm_optimize.llm.wire import messages_body, read_reply, settings_body
+from llm_optimize.llm.posting import Post
+from llm_optimize.llm.quirks import Adapting, quirks
+from llm_optimize.llm.wire import chat_body, messages_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,31 +82,27 @@ class OpenAIChat:
         """
         import openai  # noqa: PLC0415 - heavy: only loaded by those who call a model
 
-        client, url = self._connected()
+        client, url, key = self._connected()
         settings = {**self.settings, **request.settings}
-        model = settings.get("model") or self.model
-        fields: dict[str, Any] = {
-            "model": model,
-            "messages": messages_body(request.messages),
-            "extra_body": settings_body(settings),
-            "extra_headers": {"Idempotency-Key": request.idempotency_key} if request.idempotency_key else None,
-        }
-        with pace_for(url, str(client.api_key), model).attempt() as attempt:
-            fields["timeout"] = self._timeout(settings)  # what is left after the wait for the turn
-            begun = time.monotonic()
+        model = str(settings.get("model") or self.model)
+        wanted = chat_body(model, request, settings)
+        scope = current_scope()
+        if scope is not None and scope.heard and hasattr(client.chat.completions, "with_streaming_response"):
+            wanted |= {"stream": True, "stream_options": {"include_usage": True}}
+        adapting = Adapting(quirks.of(url, model), wanted)
+        while True:
+            post = Post(client, url, adapting.body(), request, scope)
             try:
-                raw = client.chat.completions.with_raw_response.create(**fields)
-                answer = raw.parse()
+                with pace_for(url, key, model).attempt() as attempt:
+                    reply = post.send(attempt, self._timeout(settings))
+            except openai.APIStatusError as error:
+                if not adapting.refused(complaint(error)):
+                    raise self._failure(error, url, model) from error
             except openai.OpenAIError as error:
-                if isinstance(error, openai.RateLimitError):
-                    attempt.refused(error.response.headers)
                 raise self._failure(error, url, model) from error
-            except ValueError as error:  # the SDK lets a body that says it is JSON and is not through
-                msg = f"{url} answered with malformed JSON ({one_line(str(error))}): no chat endpoint, or cut off"
-                raise BadReply(msg) from error
-            reply = read_reply(answer, request, url, time.monotonic() - begun)
-            attempt.accepted(raw.headers, reply.usage)
-            return reply
+            else:
+                adapting.answered(reply)
+                return reply
 
     def offered(self) -> tuple[str, ...]:
         """Return the names of the models that the server lists.
@@ -111,7 +113,7 @@ class OpenAIChat:
         """
         import openai  # noqa: PLC0415 - heavy: only loaded by those who call a model
 
-        client, url = self._connected()
+        client, url, _ = self._connected()
         try:
             listed: Any = client.get("/models", cast_to=object, options={"timeout": _LISTING_SECONDS})
         except openai.OpenAIError as error:
@@ -132,7 +134,7 @@ class OpenAIChat:
         """
         import openai  # noqa: PLC0415 - heavy: only loaded by those who call a model
 
-        client, url = self._connected()
+        client, url, _ = self._connected()
         try:
             names = self.offered()
         except ModelError as error:
@@ -153,7 +155,7 @@ class OpenAIChat:
     def _judge_listing(self, error: ModelError) -> None:
         # Many servers have no list of models; only no connection and a refused key say that a chat would fail too.
         status = getattr(error.__cause__, "status_code", None)
-        if status in (401, 403) or (status is None and isinstance(error, ModelUnavailable)):
+        if status in (401, 403) or (status is None and isinstance(error, ModelUnavailable | ModelRefused)):
             raise error
 
     def _failure(self, error: openai.OpenAIError, url: str, model: str) -> ModelError:
@@ -167,14 +169,27 @@ class OpenAIChat:
             return translate(error, url, model)
         return ModelRefused(_unknown(model, url, names))
 
-    def _connected(self) -> tuple[openai.OpenAI, str]:
+    @property
+    def address(self) -> tuple[str, str]:
+        """The base URL and the model's name: what the facts of :data:`llm_optimize.llm.quirks.quirks` are kept by.
+
+        Raises:
+            BadInput: the endpoint cannot work.
+        """
+        model = str(self.settings.get("model") or self.model)
+        if self.client is not None:
+            return str(self.client.base_url).rstrip("/"), model
+        return resolve(self.base_url, self.api_key).base_url, model
+
+    def _connected(self) -> tuple[openai.OpenAI, str, str]:
         if self.client is not None:
             url = str(self.client.base_url).rstrip("/")
             requests.check(url)
-            return self.client.with_options(max_retries=0), url
+            return self.client.with_options(max_retries=0), url, str(getattr(self.client, "api_key", ""))
         endpoint = resolve(self.base_url, self.api_key)
         requests.check(endpoint.base_url)
-        return _client(endpoint.base_url, endpoint.api_key, os.getpid()), endpoint.base_url
+        client = _client(endpoint.base_url, endpoint.api_key, os.getpid())
+        return client, endpoint.base_url, endpoint.api_key
 
     def _timeout(self, settings: Mapping[str, Any]) -> openai.Timeout:
         import openai  # noqa: PLC0415 - heavy: only loaded by those who call a model
