@@ -148,7 +148,7 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "model": (
         _name,
         "NAME",
-        "'gpt-5', 'http://127.0.0.1:11434/v1#qwen3', recorded:FILE, or a ChatModel as package.module:name",
+        "'gpt-5', 'http://127.0.0.1:11434/v1#qwen3', recorded:FILE, or a ChatModel as module:name",
     ),
     "base-url": (_name, "URL", "the server, where --model is only a name"),
     "parallel": (whole(1), "N", "chains of propose-then-score kept in flight (default: 1)"),

@@ -26,6 +26,7 @@ from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.recorded import Recorded
 from llm_optimize.llm.replay import is_recorded, replayed
 from llm_optimize.llm.retrying import Retrying
+from llm_optimize.llm.traced import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +54,7 @@ def connect(
     *,
     base_url: str | None = None,
     prices: Mapping[str, Sequence[float]] | None = None,
+    role: str = "",
 ) -> ChatModel:
     """Return a model ready for a study: its replies are recorded, priced and, for servers, asked for again.
 
@@ -61,16 +63,18 @@ def connect(
             for a model given by name too.
         base_url: the server for a name or the default model; None for the options' or the environment's.
         prices: dollars per million tokens by model, ``{"my-model": (in, out, cached)}``.
+        role: under which its cost is booked, such as ``judge`` or ``target``; empty for ``proposer`` in proposals and
+            ``scorer`` in evaluations.
 
     Raises:
         BadInput: ``model`` is nothing that can be asked.
     """
     chat = _plain(model, base_url)
-    if isinstance(chat, Recorded):
+    if isinstance(chat, Recorded | Traced):
         return chat
     if isinstance(chat, OpenAIChat | DefaultChat):
         chat = Limited(Retrying(chat))
-    return Recorded(Priced(chat, prices))
+    return Traced(Recorded(Priced(chat, prices, role)))
 
 
 def get_default_llm() -> ChatModel:

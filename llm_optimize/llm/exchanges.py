@@ -60,8 +60,9 @@ def exchanges(store: Store, study: str) -> Iterator[Exchange]:
         StoreError: an entry is damaged.
 
     Example:
-        >>> from llm_optimize import MemoryStore, ScriptedModel, optimize
-        >>> store = MemoryStore()
+        >>> import tempfile
+        >>> from llm_optimize import ScriptedModel, SQLiteStore, optimize
+        >>> store = SQLiteStore(tempfile.mkdtemp() + "/studies.db")
         >>> _ = optimize.run("Be long.", "Longer?", len, x0="a", model=ScriptedModel(["```\nbb\n```"]), max_steps=1,
         ...                  verbose=False, store=store, study="demo")
         >>> [(one.unit, one.key, one.request.messages[0].role) for one in exchanges(store, "demo")]
@@ -93,7 +94,7 @@ def read_exchanges(store: Store, study: str, names: Sequence[str]) -> Iterator[E
 
 def _log(store: Store) -> ExchangeLog:
     if not isinstance(store, ExchangeLog):
-        msg = f"store: {type(store).__name__} keeps no exchanges: give a SQLiteStore or a MemoryStore"
+        msg = f"store: {type(store).__name__} keeps no exchanges: give a SQLiteStore"
         raise BadInput(msg)
     return store
 

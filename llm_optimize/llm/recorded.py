@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from llm_optimize.core.chat import Reply, ToolCall
 from llm_optimize.core.metering import current_scope
@@ -20,6 +21,7 @@ from llm_optimize.core.protocols import ExchangeLog
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import ContextTooLong, StoreError
 from llm_optimize.llm.asked import Circumstances, request_entries
+from llm_optimize.llm.provenance import answered_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +78,9 @@ class Recorded:
         kept = scope.replies.recall(scope.study, f"{scope.name}/{key}")
         if kept is not None:
             reply = reply_from_json(kept)
-            scope.add(reply.usage)
+            answered_from("log")
+            model = {**_settings(self.inner), **request.settings}.get("model") or self.name
+            scope.recalled(reply.usage, str(model), _role(self.inner))
             return reply
         return self._ask(scope, scope.replies, replace(request, key=key))
 
@@ -86,13 +90,13 @@ class Recorded:
         try:
             reply = self.inner.complete(replace(request, idempotency_key=identity))
         except ContextTooLong as error:
-            if isinstance(log, ExchangeLog):
+            if _keeps_exchanges(log):
                 refused = f"{REFUSED}{scope.occurrence(REFUSED + name)}/{name}"
                 entries = request_entries(refused, request, self._around(scope))
                 log.remember_all(scope.study, entries | {refused: refusal_to_json(error)})
             raise
         body = reply_to_json(reply)
-        if isinstance(log, ExchangeLog):
+        if _keeps_exchanges(log):
             log.remember_all(scope.study, request_entries(name, request, self._around(scope)) | {name: body})
         else:
             log.remember(scope.study, name, body)
@@ -176,6 +180,23 @@ def _checked(example: Reply | Usage, content: dict[str, Any]) -> dict[str, Any]:
             msg = f"{name} is {value!r}"
             raise TypeError(msg)
     return content
+
+
+def _role(model: object) -> str:
+    """Return what the model is in a study, as the layer that books its calls knows it."""
+    held = model
+    while held is not None and not hasattr(held, "role"):
+        held = getattr(held, "inner", None)
+    return str(getattr(held, "role", ""))
+
+
+def _keeps_exchanges(log: ReplyLog) -> TypeGuard[ExchangeLog]:
+    return _is_exchange_log(type(log))
+
+
+@lru_cache(maxsize=16)
+def _is_exchange_log(kind: type) -> bool:
+    return issubclass(kind, ExchangeLog)  # remembered: Python 3.11 takes a tenth of a call's budget to find it out
 
 
 def _settings(model: object) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from llm_optimize.core.metering import current_scope
 from llm_optimize.errors import BadInput, ModelRefused
 from llm_optimize.llm.parting import parting
+from llm_optimize.llm.provenance import answered_from
 from llm_optimize.llm.recorded import request_key
 from llm_optimize.llm.rereading import opened
 
@@ -98,6 +99,7 @@ class Replay:
         exchange = recording.find(scope.name, key)
         if exchange is not None and (exchange.request is None or not parting(exchange.request, request)):
             assert exchange.reply is not None  # those without one are found by refusals() alone
+            answered_from("recording")
             return exchange.reply
         for refused in recording.refusals(scope.name, key):
             if refused.request is not None and refused.refusal is not None and not parting(refused.request, request):

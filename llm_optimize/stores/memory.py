@@ -12,7 +12,7 @@ from llm_optimize.errors import StudyOwned
 from llm_optimize.stores.listing import StudyInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from llm_optimize.core.events import Event
 
@@ -21,6 +21,9 @@ __all__ = ["MemoryStore"]
 
 class MemoryStore:
     """Logs, paid replies and owners in dictionaries; safe to use from several threads.
+
+    What models were asked is not kept: over a long study the prompts would outgrow everything else in memory. For
+    exchanges that can be exported use :class:`~llm_optimize.stores.sqlite.SQLiteStore`.
 
     Example:
         >>> from llm_optimize.core.events import Guided
@@ -35,7 +38,7 @@ class MemoryStore:
         """Begin empty."""
         self._lock = threading.Lock()
         self._logs: dict[str, list[Event]] = {}
-        self._replies: dict[str, dict[str, str]] = {}
+        self._replies: dict[tuple[str, str], str] = {}
         self._owned: set[str] = set()
 
     def append(self, study: str, event: Event) -> int:
@@ -65,24 +68,13 @@ class MemoryStore:
 
     def remember(self, study: str, key: str, body: str) -> None:
         """Keep ``body`` under ``key``; the first body stays."""
-        self.remember_all(study, {key: body})
-
-    def remember_all(self, study: str, entries: Mapping[str, str]) -> None:
-        """Keep all bodies by key; the first under a key stays."""
         with self._lock:
-            kept = self._replies.setdefault(study, {})
-            for key, body in entries.items():
-                kept.setdefault(key, body)
+            self._replies.setdefault((study, key), body)
 
     def recall(self, study: str, key: str) -> str | None:
         """Return the body under ``key``, or None."""
         with self._lock:
-            return self._replies.get(study, {}).get(key)
-
-    def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
-        """Return the keys that begin with ``prefix``, in the order in which they were first written."""
-        with self._lock:
-            return tuple(key for key in self._replies.get(study, ()) if key.startswith(prefix))
+            return self._replies.get((study, key))
 
     def claim(self, study: str) -> None:
         """Become the owner of the study.
