@@ -137,7 +137,8 @@ def usage_text(usage: Usage) -> str:
     if not usage.calls:
         return "no model calls"
     about = "about " if usage.estimated else ""
-    cached = f", {amount(usage.tokens_cached)} of them cached" if usage.tokens_cached else ""
+    share = f"{100 * usage.cached_share:.0f} %"
+    cached = f", {amount(usage.tokens_cached)} of them ({share}) cached" if usage.tokens_cached else ""
     price = dollars(usage.dollars) if usage.dollars else "no price known"
     tokens = f"{amount(usage.tokens_in)} tokens in{cached}, {amount(usage.tokens_out)} out"
     return f"{usage.calls} model call{'s' * (usage.calls != 1)}, {about}{tokens}, {price}"

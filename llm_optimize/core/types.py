@@ -79,6 +79,11 @@ class Usage:
         """Prompt and completion tokens together: what a token budget counts."""
         return self.tokens_in + self.tokens_out
 
+    @property
+    def cached_share(self) -> float:
+        """The share of prompt tokens that the endpoint served from its own cache, 0 to 1; 0 without any."""
+        return self.tokens_cached / self.tokens_in if self.tokens_in else 0.0
+
     def __add__(self, other: Usage) -> Usage:
         """Add field by field; a sum with an estimate in it is an estimate."""
         return Usage(

@@ -16,11 +16,13 @@ import importlib
 import ssl
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.testing.answers import Answer, Fault, Received
 from llm_optimize.testing.handler import Handler, Http
+from llm_optimize.testing.prefixes import PrefixCache
 from llm_optimize.testing.quirks import Quirks
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class ScriptedServer:
             idempotency key once.
         repeats: how many requests were answered again from their idempotency key, free of charge.
         tokens_in: prompt tokens charged.
+        tokens_cached: those of them that it said were cached.
         tokens_out: completion tokens charged.
 
     Example:
@@ -56,6 +59,7 @@ class ScriptedServer:
         port: int = 0,
         quirks: Quirks | None = None,
         certificate: tuple[Path, Path] | None = None,
+        prefix_cache: bool = False,
     ) -> None:
         """Open the socket; nothing is served before the ``with`` block or :meth:`start`.
 
@@ -67,16 +71,20 @@ class ScriptedServer:
             port: 0 for a free one.
             quirks: how it departs from the protocol.
             certificate: PEM files of a certificate and its key; then it speaks TLS.
+            prefix_cache: say in ``usage`` how much of each prompt was cached, see
+                :class:`~llm_optimize.testing.prefixes.PrefixCache`.
         """
         self.requests: list[Received] = []
         self.charged = 0
         self.repeats = 0
         self.tokens_in = 0
+        self.tokens_cached = 0
         self.tokens_out = 0
         self.quirks = quirks or Quirks()
         self.models = models
         self.latency = latency
         self._answer = answer
+        self._prefixes = PrefixCache() if prefix_cache else None
         self._index = 0
         self._kept: dict[str, Answer] = {}
         self._turns: dict[str, threading.Lock] = {}
@@ -167,8 +175,13 @@ class ScriptedServer:
         answer = Answer(said) if isinstance(said, str) else said
         if answer.good:
             tokens = answer.tokens(heeded)
+            if self._prefixes and answer.usage == "count":
+                tokens["prompt_tokens_details"] = {"cached_tokens": self._prefixes.serve(heeded.get("messages", ()))}
+                answer = replace(answer, usage=tokens)
+            cached = (tokens.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
             with self._lock:
                 self.charged += 1
+                self.tokens_cached += cached
                 self.tokens_in += tokens.get("prompt_tokens") or 0
                 self.tokens_out += tokens.get("completion_tokens") or 0
                 if received.key:

@@ -57,7 +57,7 @@ def test_show_summary(cli, told):
         "x0        score 1.5",
         "best      score 2.5 (#1, chat:m)",
         "3 evaluations (1 failed), 1 pending",
-        "1 model call, 100 tokens in, 20 of them cached, 30 out, $0.0100",
+        "1 model call, 100 tokens in, 20 of them (20 %) cached, 30 out, $0.0100",
         "chat:m 2 (best 2.5); start 1 (best 1.5)",
         "second \ufffd[31mtext",
         "#2  failed  chat:m",
