@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
 from llm_optimize.core.types import Candidate, Evaluation, Problem
 from llm_optimize.errors import BadInput, ModelError, StartFailed
+from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.prices import price_remedy
 from llm_optimize.llm.replay import Replay
+from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
@@ -30,7 +33,7 @@ from llm_optimize.stores.opening import open_store
 from llm_optimize.text.tunables import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.loop import Ending
@@ -168,7 +171,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         parallel: chains of propose-then-score kept in flight.
         ideas: drafts asked for in one proposal.
         tune: numbers to tune: ``Box(low, high)`` for all, a mapping by name, None for those marked in the text.
-        tools: functions for the model to call; none are supported yet.
+        tools: functions for the model to call while it makes a proposal; see :mod:`llm_optimize.toolbox` for more.
         store: "auto" (SQLite at $LLM_OPTIMIZE_HOME or ./.llm_optimize), None (memory), a path, or a Store.
         study: the name in the store; None takes a new one after the running script.
         resume: "auto" goes on with a study of that name if there is one; True demands one, False refuses one.
@@ -252,13 +255,17 @@ def build(  # noqa: PLR0913 - the keywords of run()
         StoreError: the store cannot be opened.
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
-    _check(task_description, task_question, func, x0, tools)
+    _check(task_description, task_question, func, x0)
     llm.requests.resume()
     rules: list[Stopper] = [] if stop_score is None else [TargetScore(stop_score)]
     rules += [] if stop is None else [stop]
     rules += [] if max_steps is None else [MaxSteps(max_steps)]
     if proposer is None:
-        proposer = _default_proposer(x0, model, tune, system_prompt, human_prompt)
+        chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, tools=as_tools(tools))
+        proposer = _default_proposer(x0, model, tune, chat)
+    elif tools:
+        msg = "tools are for the default proposer: give them to your own, as in ChatProposer(model, tools=[...])"
+        raise BadInput(msg)
     problem = Problem(task_description, task_question, x0)
     _check_fits(proposer, problem)
     _check_price(proposer, budget)
@@ -282,7 +289,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     )
 
 
-def _check(task: object, question: object, func: object, x0: object, tools: Sequence[Any]) -> None:
+def _check(task: object, question: object, func: object, x0: object) -> None:
     for name, value in (("task_description", task), ("task_question", question)):
         if not isinstance(value, str):
             msg = f"{name} is {type(value).__name__}: give a text"
@@ -293,12 +300,9 @@ def _check(task: object, question: object, func: object, x0: object, tools: Sequ
     if x0 is not None and (not isinstance(x0, str) or not x0.strip()):
         msg = f"x0 is {x0!r}: give a text, or None to let the model write the first candidate"
         raise BadInput(msg)
-    if tools:
-        msg = "tools: the chat proposer cannot call tools yet; leave the argument out"
-        raise BadInput(msg)
 
 
-def _default_proposer(x0: str | None, model: object, tune: object, system_prompt: str, human_prompt: str) -> Proposer:
+def _default_proposer(x0: str | None, model: object, tune: object, chat: Callable[..., ChatProposer]) -> Proposer:
     """Choose the chat model, the numeric engine, or both, and say which where it may surprise."""
     numbers = bool(find(x0, tune)) if x0 is not None else tune is not None
     if model is None and not llm.have_model():
@@ -306,8 +310,10 @@ def _default_proposer(x0: str | None, model: object, tune: object, system_prompt
             llm.require_model()
         _LOG.warning("no chat model is configured: the numeric engine tunes the numbers of x0 alone")
         return NumericProposer(tune=tune)
-    chat = ChatProposer(_connected(model), system_prompt=system_prompt, human_prompt=human_prompt)
-    return Hybrid(chat, NumericProposer(tune=tune)) if numbers else chat
+    asking = chat(_connected(model))
+    if asking.tools and any(isinstance(layer, CalledModel) for layer in llm.layers(asking.model)):
+        _LOG.warning("the model %s is an object that cannot call tools: it is asked without them", asking.model_name)
+    return Hybrid(asking, NumericProposer(tune=tune)) if numbers else asking
 
 
 def _chat_of(proposer: Proposer) -> ChatProposer | None:

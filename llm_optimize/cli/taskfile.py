@@ -38,6 +38,7 @@ _SETTINGS: dict[str, str] = {
     "SEED": "an integer",
     "BUDGET": "a dict with numbers above 0 for evaluations, tokens, dollars, seconds",
     "EVAL_TIMEOUT": "seconds above 0",
+    "TOOLS": "a list of functions, or of tools of llm_optimize.toolbox",
 }
 _KNOWN = (*_NEEDED, *_SETTINGS)
 
@@ -195,6 +196,7 @@ def _model() -> type[BaseModel]:
         "SEED": (int, 0),
         "BUDGET": (budget | None, None),
         "EVAL_TIMEOUT": (measure, None),
+        "TOOLS": (list[Any] | tuple[Any, ...], ()),
     }
     return create_model("TaskFile", __config__=strict, **fields)
 

@@ -37,7 +37,7 @@ class Signature:
 
         Args:
             function: each parameter can be given by name and has an annotation.
-            label: how messages call it, such as ``tool 'search'``.
+            label: how messages call it, such as ``tools: 'search'``.
 
         Raises:
             BadInput: it cannot be called by name with JSON values.

@@ -99,12 +99,12 @@ class Tool:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             msg = f"tools: {self.name!r} is no name for a tool: give letters, digits, _ and -, at most 64 (as name=...)"
             raise BadInput(msg)
-        label = f"tool {self.name!r}"
+        label = f"tools: {self.name!r}"
         if not isinstance(self.description, str) or not self.description.strip():
             msg = f"{label} has no description, so a model cannot know when to call it: write a docstring"
             raise BadInput(msg)
         if not callable(self.function):
-            msg = f"{label}: function is {type(self.function).__name__}: give a function"
+            msg = f"{label} has a function that is {type(self.function).__name__}: give a function"
             raise BadInput(msg)
         _check_parameters(self.parameters, label)
         _check_timeout(self.timeout, label)
@@ -199,7 +199,7 @@ def as_tool(
         'fnord: unknown'
     """
     known = name or str(getattr(function, "__name__", type(function).__name__))
-    signature = Signature(function, f"tool {known!r}")
+    signature = Signature(function, f"tools: {known!r}")
     said = describe(inspect.getdoc(function)).summary if description is None else description
     return Tool(known, said, signature.parameters, function, timeout, check=signature.check)
 
@@ -266,18 +266,20 @@ def _as_one(given: object) -> Tool:
 
 def _check_parameters(parameters: object, label: str) -> None:
     if not isinstance(parameters, Mapping) or parameters.get("type") != "object":
-        msg = f"{label}: parameters is no JSON schema of an object: give {{'type': 'object', 'properties': {{...}}}}"
+        msg = (
+            f"{label} has parameters that are no schema of an object: give {{'type': 'object', 'properties': {{...}}}}"
+        )
         raise BadInput(msg)
     try:
         json.dumps(parameters)
     except (TypeError, ValueError) as error:
-        msg = f"{label}: parameters cannot be written as JSON ({error}): give texts, numbers, lists and dicts"
+        msg = f"{label} has parameters that cannot be written as JSON ({error}): give texts, numbers, lists and dicts"
         raise BadInput(msg) from error
 
 
 def _check_timeout(timeout: object, label: str) -> None:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
-        msg = f"{label}: timeout is {timeout!r}: give seconds, a number above 0"
+        msg = f"{label} has timeout {timeout!r}: give seconds, a number above 0"
         raise BadInput(msg)
 
 

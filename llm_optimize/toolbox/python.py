@@ -50,7 +50,8 @@ def run_python(  # noqa: PLR0913 - the sandbox's settings, and the tool's
     Args:
         sandbox: where to run it; None for one of its own without network, which ends with this process.
         preload: modules for that sandbox to import beforehand, such as ``["numpy", "sklearn.svm"]``.
-        limits: what one call may use; 20 s of wall time unless said otherwise.
+        limits: what one call may use, 20 s of wall time unless said otherwise; of a session all but the wall time is
+            for its calls together.
         inputs: variables that the code finds set: data only. What candidates are scored on does not belong there.
         session: whether variables stay from one call to the next within a proposal. A resumed study begins anew.
         name: the tool's.
@@ -71,7 +72,7 @@ def run_python(  # noqa: PLR0913 - the sandbox's settings, and the tool's
         raise BadInput(msg)
     given = dict(inputs or {})
     encode_inputs(Program("", given))  # tells now what is not data
-    chosen = limits or (sandbox.limits if sandbox is not None else Limits(wall_s=20, cpu_s=20))
+    chosen = limits or (sandbox.limits if sandbox is not None else Limits(wall_s=20, cpu_s=200 if session else 20))
     runner = _Runner(sandbox or Sandbox(preload, chosen), chosen, given, session=session)
     timeout = chosen.wall_s + _STARTING_SECONDS
     return as_tool(runner.run, name=name, description=_description(chosen, given, preload, session), timeout=timeout)
@@ -98,7 +99,7 @@ class _Runner:
         if not self._keeps:
             return _told(self._sandbox.run(script, self._inputs, limits=self._limits))
         session, note = self._session()
-        return note + _told(session.run(script))
+        return _told(session.run(script), note)
 
     def _session(self) -> tuple[Session, str]:
         """Return this proposal's session, with a note where an earlier one ended."""
@@ -163,7 +164,7 @@ def _showing(code: str) -> str:
     )
 
 
-def _told(done: Finished) -> str:
+def _told(done: Finished, note: str = "") -> str:
     """Return what the model is told of a program that ran.
 
     Raises:
@@ -172,5 +173,5 @@ def _told(done: Finished) -> str:
     printed = cut(done.stdout.rstrip("\n"), _SHOWN)
     errors = f"[error stream]\n{cut(done.stderr.strip(), _BESIDE)}" if done.stderr.strip() else ""
     if done.ok:
-        return "\n".join(filter(None, [printed, errors])) or _SILENT
-    raise ToolFailed("\n".join(filter(None, [printed, errors, f"[{done.reason}] {cut(done.message, _BESIDE)}"])))
+        return note + ("\n".join(filter(None, [printed, errors])) or _SILENT)
+    raise ToolFailed(note + "\n".join(filter(None, [printed, errors, f"[{done.reason}] {cut(done.message, _BESIDE)}"])))
