@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LLMScorer", "exec_temp_script_unsafe", "exec_unsafe", "exec_with_timeout_unsafe", "get_llm_scorer"]
 
+_ROLE = "judge"
+
 
 def exec_with_timeout_unsafe(
     script: str,
@@ -148,7 +150,7 @@ class LLMScorer:
             ModelError: the model could not answer; says nothing about ``x``, so it is no score.
             BadInput: no model is configured.
         """
-        judge = self.model or llm.get_default_llm()
+        judge = self.model or _judge()
         reply = judge.complete(Request((Message("user", self.prompt.replace("{x}", x)),)))
         try:
             return self.parse_score(reply.text), reply.text
@@ -187,7 +189,12 @@ def get_llm_scorer(
     if not callable(parse_score):
         msg = f"parse_score is {type(parse_score).__name__}: give a function that takes the reply and returns a number"
         raise BadInput(msg)
-    return LLMScorer(prompt, parse_score, None if model is None else llm.connect(model), error_score)
+    return LLMScorer(prompt, parse_score, None if model is None else llm.connect(model, role=_ROLE), error_score)
+
+
+def _judge() -> ChatModel:
+    llm.require_model()
+    return llm.connect(role=_ROLE)
 
 
 def _seconds(field: str, value: float) -> float:

@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from llm_optimize.errors import BadInput, BadReply, ModelUnavailable
+from llm_optimize.errors import BadInput, BadReply, ModelError, ModelUnavailable
+from llm_optimize.llm.attempts import broke_off
 from llm_optimize.llm.failures import RetryLater
 from llm_optimize.llm.gate import time_left, wait, within
 from llm_optimize.llm.pace import current_place
@@ -102,7 +103,14 @@ class Retrying:
             retry_error_callback=lambda state: _give_up(state, deadline),
         )
         with within(deadline, pausable=True):
-            return policy(self.inner.complete, request)
+            return policy(self._attempt, request)
+
+    def _attempt(self, request: Request) -> Reply:
+        try:
+            return self.inner.complete(request)
+        except ModelError as error:
+            broke_off(error)
+            raise
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         import tenacity  # noqa: PLC0415 - loaded by those who call a model
@@ -142,7 +150,10 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 def _log_retry(state: tenacity.RetryCallState) -> None:
     pause = state.next_action.sleep if state.next_action is not None else 0.0
-    _LOG.info("attempt %d failed, next in %.1f s: %s", state.attempt_number, pause, _error(state))
+    error = _error(state)
+    status = getattr(error.__cause__, "status_code", None) if error is not None else None
+    kind = type(error).__name__ + (f", status {status}" if status else "")  # its text may quote the prompt
+    _LOG.info("attempt %d failed, next in %.1f s: %s", state.attempt_number, pause, kind)
 
 
 def _give_up(state: tenacity.RetryCallState, deadline: float) -> NoReturn:

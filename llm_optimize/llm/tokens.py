@@ -106,6 +106,10 @@ class TokenCounter:
         """Return the prompt tokens of a chat, the format's own included."""
         return round(self._raw_messages(messages) * self.factor)
 
+    def plain_messages(self, messages: Sequence[Message]) -> int:
+        """Return the prompt tokens of a chat without the correction."""
+        return self._raw_messages(messages)
+
     def observe(self, messages: Sequence[Message], actual: int) -> None:
         """Learn from a reply that ``messages`` were ``actual`` prompt tokens; short prompts teach nothing."""
         estimated = self._raw_messages(messages)
