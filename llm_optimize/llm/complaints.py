@@ -62,6 +62,7 @@ _OUT_OF_RANGE = re.compile(
     r"|supported values|one of|too (large|small|high|low)|invalid schema|required)\b|[<>]=",
     re.IGNORECASE,
 )
+_WORDS = frozenset({"grammar", "metadata", "prediction", "reasoning", "stop", "store", "thinking", "user"})
 _SPOKEN = {
     "stream": r"\bstream(ing)?\b",
     "response_format": r"response_format|json[_ ]?(schema|object|mode)|structured outputs?",
@@ -160,9 +161,10 @@ def _named(about: Complaint, sent: Mapping[str, Any]) -> str | None:
 
 
 def _pattern(name: str) -> str:
-    quoted = rf"['\"`]{re.escape(name)}['\"`]"
-    spoken = _SPOKEN.get(name, rf"\b{re.escape(name)}\b" if "_" in name else "")
-    return f"{quoted}|{spoken}" if spoken else quoted
+    name = re.escape(name)
+    quoted = rf"['\"`]{name}['\"`]"
+    plain = rf"(?:supports?|parameters?|arguments?|fields?|supplied):? {name}\b" if name in _WORDS else rf"\b{name}\b"
+    return f"{quoted}|{_SPOKEN.get(name, plain)}"
 
 
 def _is_unsupported(about: Complaint) -> bool:

@@ -98,7 +98,7 @@ class Answer:
     def capped(self, request: Mapping[str, Any]) -> Answer:
         """Return the answer within the token limit of ``request``, its end cut off where it is longer."""
         caps = [request[name] for name in _CAPS if isinstance(request.get(name), int)]
-        pieces = list(_PIECE.finditer(self.text or ""))
+        pieces = list(_PIECE.finditer(self.text or "")) if caps else []
         if not caps or len(pieces) <= min(caps):
             return self
         end = pieces[min(caps)].start() if min(caps) > 0 else 0
@@ -181,7 +181,7 @@ class Received:
 
 def count_tokens(text: str) -> int:
     """Return how many tokens the scripted endpoint says that ``text`` is."""
-    return len(_PIECE.findall(text))
+    return len(_PIECE.findall(text.rstrip()))
 
 
 def _spoken(choice: Answer) -> int:
