@@ -222,11 +222,16 @@ def _transport_errors(name: str) -> tuple[type[Exception], ...]:
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
+    begun: list[bytes] = []
+    returned = False  # whether the last chunk ended with CR: an LF that follows belongs to it
     for chunk in chunks:
-        whole = (rest + chunk).replace(b"\r\n", b"\n")
-        held = b"\r" if whole.endswith(b"\r") else b""  # its line feed may come with the next chunk
-        *lines, rest = whole[: len(whole) - len(held)].replace(b"\r", b"\n").split(b"\n")
-        rest += held
-        yield from lines
-    yield from rest.replace(b"\r", b"\n").split(b"\n")
+        if not chunk:
+            continue
+        fresh = chunk[1:] if returned and chunk.startswith(b"\n") else chunk
+        returned = chunk.endswith(b"\r")
+        first, *others = fresh.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        begun.append(first)
+        for line in others:
+            yield b"".join(begun)
+            begun = [line]
+    yield b"".join(begun)

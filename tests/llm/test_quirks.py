@@ -120,7 +120,7 @@ def test_both_names_of_the_limit_may_be_too_many(told):
 
 @pytest.mark.parametrize("style", ["parameter", "detail", "words", "mute"])
 def test_several_answers_where_they_are_refused(style, told):
-    """n is left out and the reply has no further answers."""
+    """The wish for several is left out and the reply has no further answers."""
     with ScriptedServer(lambda _b, _i: "hi", quirks=Quirks(refuses={"n": style})) as server:
         model = OpenAIChat("m", server.url)
         assert [model.complete(request(n=3)).more for _ in range(2)] == [(), ()]

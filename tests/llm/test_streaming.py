@@ -142,7 +142,7 @@ def test_a_stalled_stream_ends_at_the_timeout():
     with (
         ScriptedServer(lambda _b, _i: endless) as server,
         within(0.3),
-        pytest.raises(ModelUnavailable, match="still writing|fell silent"),
+        pytest.raises(ModelUnavailable, match=r"still writing|fell silent"),
     ):
         listening(OpenAIChat("m", server.url))
 
