@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from llm_optimize.llm.endpoint import OPENAI_URL, environment_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.metrics import Histogram
     from opentelemetry.trace import Span
@@ -141,27 +141,24 @@ def chat_span(model: ChatModel, request: Request, scope: Scope | None) -> Iterat
 
 
 @contextmanager
-def tool_span(name: str, call_id: str = "") -> Iterator[None]:
-    """Span the execution of a tool that a model has called."""
+def tool_span(name: str) -> Iterator[Callable[[str], None]]:
+    """Span the execution of a tool that a model has called; yields a function that takes the kind of a failure."""
     if "opentelemetry.trace" not in sys.modules:
-        yield
+        yield lambda _: None
         return
     from opentelemetry import trace  # noqa: PLC0415 - an extra, loaded by those who set it up
 
     attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, "gen_ai.tool.type": "function"}
-    if call_id:
-        attributes["gen_ai.tool.call.id"] = call_id
     tracer = trace.get_tracer(_SCOPE_NAME)
     with tracer.start_as_current_span(
         f"execute_tool {name}", attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as span:
-        try:
-            yield
-        except BaseException as error:
-            kind = type(error).__name__
+
+        def fail(kind: str) -> None:
             span.set_attribute("error.type", kind)
             span.set_status(trace.Status(trace.StatusCode.ERROR, kind))
-            raise
+
+        yield fail
 
 
 def capturing() -> bool:

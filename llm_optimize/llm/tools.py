@@ -28,6 +28,7 @@ from llm_optimize.core.types import ToolUse
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.docstrings import describe
 from llm_optimize.llm.signatures import BadArguments, Signature
+from llm_optimize.llm.telemetry import tool_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,9 +125,11 @@ class Tool:
             The use, with ``result`` the text for the model and ``ok`` whether the function returned.
         """
         began = time.monotonic()
-        text, ok = self._run(arguments)
-        if not ok:
-            _LOG.info("tool %s: %s", self.name, text)
+        with tool_span(self.name) as failed:
+            text, ok = self._run(arguments)
+            if not ok:
+                _LOG.info("tool %s failed", self.name)  # what it said is for the model, and may quote the prompt
+                failed("tool_error")
         return ToolUse(self.name, arguments, text, ok, time.monotonic() - began)
 
     def _run(self, arguments: str) -> tuple[str, bool]:

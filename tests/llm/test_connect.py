@@ -14,12 +14,14 @@ from llm_optimize.core.chat import Message, Reply, Request
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput, BadReply, ModelRefused, ModelUnavailable
 from llm_optimize.llm.fake import ScriptedModel
+from llm_optimize.llm.limited import Limited
 from llm_optimize.llm.model import CalledModel, as_chat_model, model_name
 from llm_optimize.llm.openai import OpenAIChat
 from llm_optimize.llm.options import DefaultChat
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.recorded import Recorded
 from llm_optimize.llm.retrying import Retrying
+from llm_optimize.llm.traced import Traced
 from llm_optimize.testing.server import Answer, ScriptedServer
 
 
@@ -39,17 +41,18 @@ def server():
         yield running
 
 
-def test_the_stack_is_recorded_priced_retrying_client():
+def test_the_stack_is_traced_recorded_priced_limited_retrying_client():
     """The layers stand in one order, and the name shows through all of them."""
     model = llm.connect("http://127.0.0.1:1/v1#qwen3")
-    assert [type(layer) for layer in llm.layers(model)] == [Recorded, Priced, Retrying, DefaultChat]
-    assert [model_name(layer) for layer in llm.layers(model)] == ["qwen3"] * 4
+    layers = list(llm.layers(model))
+    assert [type(layer) for layer in layers] == [Traced, Recorded, Priced, Limited, Retrying, DefaultChat]
+    assert {model_name(layer) for layer in layers} == {"qwen3"}
 
 
 def test_ready_models_are_priced_and_recorded_but_not_retried():
     """A chat model of the user's own keeps its own way with failures; a stack stays as it is."""
     model = llm.connect(ScriptedModel(["x"]))
-    assert [type(layer) for layer in llm.layers(model)] == [Recorded, Priced, ScriptedModel]
+    assert [type(layer) for layer in llm.layers(model)] == [Traced, Recorded, Priced, ScriptedModel]
     assert llm.connect(model) is model
 
 
