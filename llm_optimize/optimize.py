@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize import llm
 from llm_optimize.core.events import Opened, Proposed
@@ -19,7 +19,7 @@ from llm_optimize.core.printing import Printer
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
 from llm_optimize.core.types import Candidate, Evaluation, Problem
-from llm_optimize.errors import BadInput, ModelError, StartFailed
+from llm_optimize.errors import BadInput, ModelError
 from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.prices import price_remedy
@@ -35,6 +35,7 @@ from llm_optimize.text.tunables import find
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from llm_optimize.core.account import Account
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.loop import Ending
     from llm_optimize.core.order import Order
@@ -91,6 +92,11 @@ class Result:
     def usage(self) -> Usage:
         """What all proposals and evaluations cost."""
         return self.history.usage
+
+    @property
+    def account(self) -> Account:
+        """The same by role (``proposer``, ``judge``, ``scorer``, ...) and by model."""
+        return self.history.account
 
     @property
     def verdict(self) -> str:
@@ -209,12 +215,16 @@ def conclude(study: Study, ending: Ending) -> Result:
 
     Raises:
         StartFailed: x0 could not be scored.
+        BadInput: a setting that was seen to be wrong at the first call, such as a judge without a price; nothing was
+            scored.
         ModelError: the model failed before it had proposed anything, so there is no result to return.
     """
     if ending.interrupted:
         llm.requests.interrupt()  # worker threads may wait between retries; nobody waits for them any more
     result = Result(study.last, ending.reason, study.name, ending.error, ending.interrupted)
-    if isinstance(ending.error, StartFailed) or (isinstance(ending.error, ModelError) and not study.last.steps):
+    if isinstance(ending.error, BadInput) and not study.last.trials:
+        raise ending.error
+    if isinstance(ending.error, ModelError) and not study.last.steps:
         raise ending.error
     return result
 
@@ -244,11 +254,13 @@ def build(  # noqa: PLR0913 - the keywords of run()
     seed: int = 0,
     observers: Sequence[Observer] = (),
     eval_timeout: float | None = None,
+    layout: Literal["window", "epochs"] = "window",
     settings: Mapping[str, Any] | None = None,
 ) -> Study:
     """Return the study that :func:`run` would run with the same arguments; nothing is spent yet.
 
-    ``settings`` are kept in the log with the session.
+    ``settings`` are kept in the log with the session; ``layout`` is the default proposer's, see
+    :class:`~llm_optimize.proposers.chat.ChatProposer`.
 
     Raises:
         BadInput: a setting cannot work.
@@ -261,7 +273,9 @@ def build(  # noqa: PLR0913 - the keywords of run()
     rules += [] if stop is None else [stop]
     rules += [] if max_steps is None else [MaxSteps(max_steps)]
     if proposer is None:
-        chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, tools=as_tools(tools))
+        chat = partial(
+            ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout, tools=as_tools(tools)
+        )
         proposer = _default_proposer(x0, model, tune, chat)
     elif tools:
         msg = "tools are for the default proposer: give them to your own, as in ChatProposer(model, tools=[...])"
