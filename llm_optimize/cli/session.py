@@ -67,6 +67,7 @@ class Job:
             parallel=options.parallel,
             ideas=options.ideas,
             tune=options.tune,
+            layout=self.task.settings.get("LAYOUT", "window"),
             tools=self.task.settings.get("TOOLS", ()),
             store="auto" if self.store is None else Path(self.store),
             study=self.name,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from llm_optimize.cli import loading
 from llm_optimize.errors import BadInput
@@ -38,6 +38,7 @@ _SETTINGS: dict[str, str] = {
     "SEED": "an integer",
     "BUDGET": "a dict with numbers above 0 for evaluations, tokens, dollars, seconds",
     "EVAL_TIMEOUT": "seconds above 0",
+    "LAYOUT": "'window', or 'epochs' where the endpoint's prompt cache makes repeated prompts cheaper",
     "TOOLS": "a list of functions, or of tools of llm_optimize.toolbox",
 }
 _KNOWN = (*_NEEDED, *_SETTINGS)
@@ -196,6 +197,7 @@ def _model() -> type[BaseModel]:
         "SEED": (int, 0),
         "BUDGET": (budget | None, None),
         "EVAL_TIMEOUT": (measure, None),
+        "LAYOUT": (Literal["window", "epochs"], "window"),
         "TOOLS": (list[Any] | tuple[Any, ...], ()),
     }
     return create_model("TaskFile", __config__=strict, **fields)

@@ -86,6 +86,7 @@ def test_names_of_ones_own(load):
         ("PARALLEL = 0", ("PARALLEL is 0",)),
         ("SEED = 1.5", ("SEED is 1.5",)),
         ("EVAL_TIMEOUT = 0", ("EVAL_TIMEOUT is 0", "above 0")),
+        ("LAYOUT = 'tree'", ("LAYOUT is 'tree'", "'window', or 'epochs'")),
         ("BUDGET = {'tokens': 0}", ("BUDGET['tokens'] is 0", "above 0")),
         ("BUDGET = {'evals': 3}", ("BUDGET['evals'] is 3", "evaluations")),
         ("BUDGET = 3", ("BUDGET is 3", "a dict")),
