@@ -9,12 +9,17 @@ its result and the instructions that a person gave at that time; nothing written
 of a score. Only the last turn (the current x, and which attempt is the best) is new each time. An epoch ends after so
 many trials, or when the allowance is reached; then the window chooses anew.
 
-What it costs. Attempts stand in the order in which they came in, and the best may be far above the end, where a model
-looks first: OPRO (Yang et al. 2023, ablation on ordering) found ascending scores, best last, to work better than other
-orders; the last turn names the best attempt, which stands anywhere above. The window layout, by id, has this cost too;
-but there at most the window's attempts stand between. The form of the answer is far from the end too. The mean prompt
-is longer where the window does not fill the allowance: by half an epoch of attempts. A 5 % margin of the allowance is
-kept against counts that waver. What it saves: ``tests/benchmarks/bench_prompt_cache.py`` prints it for a price list.
+What it costs. Attempts stand in the order in which they came in, and the best one and the form of the answer may be
+far above the end, where a model looks first: OPRO (Yang et al. 2023, ablation on ordering) found the best last to work
+better than other orders. The last turn names the best attempt and where to look; no more is done about it, and what it
+means for the scores of a run has not been measured here. The mean prompt is longer by half an epoch of attempts where
+the window does not fill the allowance, which a cap on tokens counts in full, cached or not. A twentieth of the
+allowance is kept free where counts are corrected by what the endpoint reports, so that a wavering correction does not
+move the chat. A re-ask that does not fit behind the chat is sent with another one.
+
+What it saves. On 200 steps of a 1,500-character x, ``tests/benchmarks/bench_prompt_cache.py`` finds 87 % of the prompt
+tokens repeated, against 9 % with the window: 1.2 times its tokens, for 0.71, 0.45 and 0.29 of its price where cached
+tokens cost 50, 25 and 10 %. Where they cost the same the window is cheaper.
 
 No explicit cache marks (``cache_control``) are sent: they are not part of Chat Completions. Providers that ask for
 them cache nothing; for those the window layout is the better one.
