@@ -94,6 +94,7 @@ class Attempt:
         self.sent = now
         self.epoch: Epoch | None = None
         self.before: dict[str, float] = {}
+        self.known: frozenset[str] = frozenset()
         self._pace = pace
 
     def accepted(self, headers: Mapping[str, str], usage: Usage | None = None) -> None:
@@ -196,11 +197,14 @@ class Pace:
             self._correct(attempt, "requests", -1.0, now)
             self._correct(attempt, "tokens", -attempt.tokens, now)
             if attempt.epoch is not None:
-                self._learned.refused(attempt.epoch, now, busy=bool(self._queue))
+                self._learned.refused(attempt.epoch, attempt.sent, now, busy=bool(self._queue))
             self._read(attempt, headers, now)
-            self._fruitless += attempt.sent >= self._last_refusal
+            if attempt.sent >= self._last_refusal:
+                self._fruitless += 1
+                self._hold_back(attempt, headers)
             self._last_refusal = now
             self._blocked_until = max(self._blocked_until, now + self._asked_wait(headers, now))
+            self._learned.block(self._blocked_until)
             self._move_on()
 
     def _asked_wait(self, headers: Mapping[str, str], now: float) -> float:
@@ -268,6 +272,7 @@ class Pace:
         for what, amount in (("requests", 1.0), ("tokens", tokens)):
             self._correct(attempt, what, amount, now)
             attempt.before[what] = self._spent[what]
+        attempt.known = frozenset(self._stated)
         attempt.epoch = self._learned.sent(now, busy=bool(self._queue))
         return attempt
 
@@ -286,6 +291,14 @@ class Pace:
             since = self._spent[what] - attempt.before[what]
             if said.limit is not None or said.remaining is not None:
                 self._stated.setdefault(name, StatedRate()).report(said, attempt.sent, since, now)
+
+    def _hold_back(self, attempt: Attempt, headers: Mapping[str, str]) -> None:
+        said = read_limits(headers)
+        for name, rate in self._stated.items():
+            amount = 1.0 if name.startswith("requests") else max(attempt.tokens, 1.0)
+            left = said[name].remaining if name in said else None
+            if name in attempt.known and (left is None or left < amount):
+                rate.refused()
 
     def _wait_stated(self, tokens: float, now: float) -> float:
         amounts = {"requests": 1.0, "tokens": tokens}

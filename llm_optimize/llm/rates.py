@@ -6,14 +6,17 @@ Pure reckoning without a clock: every method is told the time (seconds, from any
   bucket) or at once (a window). For a bucket, ``reset * limit / used`` is the same in every answer and is its period;
   where it is not, the allowance is taken for a window.
 - :class:`LearnedRate`, where refusals are all there is. Between two refusals of a busy endpoint the requests that it
-  let through, over the time, *are* its rate; from there it is exceeded a little, and more with time, so that a limit
-  that rises is found (as TCP CUBIC does: RFC 9438, section 4.2).
+  let through, over the time, are a lower bound of its rate. The rate goes back a little, returns to where it was
+  refused, lingers there and goes on beyond faster and faster, so that a limit that rises is found: the curve of TCP
+  CUBIC (RFC 9438, section 4.2).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
+from math import exp2, sqrt
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -27,16 +30,23 @@ _PERIODS = (1.0, 10.0, 60.0, 3600.0, 86400.0)
 _SLACK = 1.05  # of a period that is compared with a reset
 _REPORTS = 5  # of the latest, that must agree on a bucket's period
 _AGREEMENT = 1.25  # greatest of them over the smallest
+_RESERVE = 0.02  # of a limit, or one request, that is held back more after each refusal that came unexpected
+_MOST_RESERVE = 0.2
 _FIRST_SPAN = 1.0  # seconds of sending that the first refusal is set against
 _LATE = 0.25  # seconds that a turn may be taken late without being lost; more would be a burst, perhaps refused
 _FIRST_WAIT = 0.5  # seconds; doubled with each refusal while nothing is let through
 _LONGEST_WAIT = 30.0
 _EPOCHS = 8  # between refusals, that are remembered
-_MEMORY = 0.7  # weight of an epoch against the next
-_OVER = 1.02  # a learned rate is exceeded by this from the start
-_GROWTH = 0.01  # and by this times the square of the time since, in units of:
-_GROWTH_SECONDS = 10.0
-_GROWTH_REQUESTS = 10.0
+_DOUBLING = 1.0  # seconds in which a rate doubles before it was ever refused
+_DOUBLING_REQUESTS = 4.0  # but no faster than in the time of so many requests
+_TELLING = 3  # requests let through, so that the refusal after them tells something about their rate
+_FARTHEST = 0.25  # of the rate that was refused, that the true one is reckoned to be at least
+_OVER = 1.02  # the least by which a bound from below is exceeded
+_FAR_BACK = 0.7  # of the rate that was refused, where it tells nothing but that it is too high
+_BACK = 0.85  # of the rate that was refused, to begin again with
+_SPAN = 20.0  # seconds in which it comes back to that rate
+_SPAN_REQUESTS = 40.0  # but no faster than in the time of so many requests
+_BLIND = 0.1  # of that time, where the rate was lowered without knowing how far
 
 
 class StatedRate:
@@ -47,6 +57,7 @@ class StatedRate:
         self.limit = 0.0
         self.period = _USUAL_PERIOD
         self._level = 0.0
+        self._reserve = 0.0
         self._at = 0.0
         self._resets_at: float | None = None  # of a window
         self._window = False
@@ -84,12 +95,16 @@ class StatedRate:
         self.refill(now)
         self._level = min(self._level - amount, self.limit)
 
+    def refused(self) -> None:
+        """Take note that less was left than reckoned (requests travel for unlike times): keep a little in reserve."""
+        self._reserve = min(self._reserve + max(1.0, _RESERVE * self.limit), _MOST_RESERVE * self.limit)
+
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until ``amount`` may be taken; one beyond the whole limit waits for all of it."""
         if not self.known:
             return 0.0
         self.refill(now)
-        lacking = min(amount, self.limit) - self._level
+        lacking = min(amount + self._reserve, self.limit) - self._level
         if lacking <= 0:
             return 0.0
         if self._window and self._resets_at is not None:
@@ -137,12 +152,14 @@ class Epoch:
         sent: requests.
         refused: how many of them.
         busy: seconds in which somebody waited.
+        free: those of them in which the endpoint had not told us to wait.
     """
 
     began: float
     sent: int = 0
     refused: int = 0
     busy: float = 0.0
+    free: float = 0.0
 
     @property
     def passed(self) -> int:
@@ -151,13 +168,15 @@ class Epoch:
 
 
 class LearnedRate:
-    """The rate of an endpoint that states none, from what it lets through between two refusals."""
+    """The rate of an endpoint that states none, from what it lets through between refusals."""
 
     def __init__(self, now: float) -> None:
         """Know nothing."""
         self._open = Epoch(now)
         self._closed: deque[Epoch] = deque(maxlen=_EPOCHS)
         self._first: Epoch | None = None
+        self._refused_at: float | None = None  # the rate, in requests per second
+        self._blocked_until = now
         self._at = now
         self._level = 0.0
 
@@ -175,46 +194,85 @@ class LearnedRate:
         self._level -= 1.0
         return self._open
 
-    def refused(self, epoch: Epoch, now: float, *, busy: bool) -> None:
-        """Count a refusal; all those of requests that were sent before the first of them was known are one."""
+    def refused(self, epoch: Epoch, sent: float, now: float, *, busy: bool) -> None:
+        """Count a refusal; all those of requests that were sent before the first of them was known are one.
+
+        Args:
+            epoch: what :meth:`sent` returned for the request.
+            sent: when that was.
+            now: the time.
+            busy: whether somebody has waited since the last time.
+        """
         self.refill(now, busy=busy)
         epoch.refused += 1
-        if epoch is not self._open:
+        if self._refused_at is None:
+            self.block(now + (now - sent))  # by then the refusals of the same burst are in
+        if self._first is not None and epoch is not self._open:
             return
         if self._first is None:
             self._first = epoch
         else:
+            rate = self.rate
             self._closed.append(epoch)
+            self._lower(rate, epoch.passed)
         self._open = Epoch(now)
         self._level = 0.0
+
+    def _lower(self, rate: float, passed: int) -> None:
+        if passed >= _TELLING:  # savings of the endpoint let a rate pass for a while that is too high: half-way back
+            self._refused_at = sqrt(rate * max(self._bound(), rate * _FARTHEST))
+        elif passed or self._refused_at is not None:
+            self._refused_at = rate * _FAR_BACK
+
+    def block(self, until: float) -> None:
+        """Take note that the endpoint told us to wait ``until`` then."""
+        self._blocked_until = max(self._blocked_until, until)
 
     def wait(self, now: float, *, busy: bool) -> float:
         """Return the seconds until a request may be sent."""
         if not self.known:
             return 0.0
         self.refill(now, busy=busy)
-        return max((1.0 - self._level) / self.rate, 0.0)
+        return max((1.0 - self._level) / self.rate, self._blocked_until - now, 0.0)
 
     def refill(self, now: float, *, busy: bool) -> None:
         """Reckon until ``now``; ``busy`` says whether somebody has waited since the last time."""
-        passed, self._at = max(now - self._at, 0.0), now
+        before, self._at = self._at, now
+        passed = max(now - before, 0.0)
         if self.known:
             rate = self.rate
-            self._level = min(self._level + passed * rate, 1.0 + _LATE * rate)
-        self._open.busy += passed * busy
+            late = _LATE * rate if before >= self._blocked_until else 0.0
+            self._level = min(self._level + passed * rate, 1.0 + late)
+        if busy:
+            self._open.busy += passed
+            self._open.free += passed - max(min(now, self._blocked_until) - before, 0.0)
 
     @property
     def rate(self) -> float:
         """Requests per second; only where :attr:`known`."""
-        weights = [_MEMORY**age for age in range(len(self._closed) - 1, -1, -1)]
-        passed = sum(weight * epoch.passed for weight, epoch in zip(weights, self._closed, strict=True))
-        busy = sum(weight * epoch.busy for weight, epoch in zip(weights, self._closed, strict=True))
-        if passed and busy:
-            return self._exceeded(passed / busy)
-        first = self._first.passed / _FIRST_SPAN if self._first else 0.0
-        empty = len(self._closed) + (not first)
-        return first if first and not empty else 1 / min(_FIRST_WAIT * 2.0 ** max(empty - 1, 0), _LONGEST_WAIT)
+        futile = self._futile()
+        if self._refused_at is None:
+            burst = self._first.passed / _FIRST_SPAN if self._first and not self._closed else 0.0
+            base = burst or 1 / min(_FIRST_WAIT * exp2(max(futile - 1, 0)), _LONGEST_WAIT)
+            return base * exp2(self._open.free / max(_DOUBLING, _DOUBLING_REQUESTS / base))
+        bound = self._bound()
+        top = max(self._refused_at, bound * _OVER)
+        blind = self._closed[-1].passed < _TELLING  # then it was lowered without knowing how far
+        span = max(_SPAN, _SPAN_REQUESTS / top) * (_BLIND if blind else 1.0)
+        depth = 1 - max(bound / top, _BACK)
+        time = self._open.free / span - 1
+        curve = 1 + (depth if time < 0 else 1 - _BACK) * time * time * time
+        return top * curve / exp2(futile)
 
-    def _exceeded(self, measured: float) -> float:
-        unit = max(_GROWTH_SECONDS, _GROWTH_REQUESTS / measured)
-        return measured * (_OVER + _GROWTH * (self._open.busy / unit) ** 2)
+    def _bound(self) -> float:
+        # Whenever it refuses, less than one request is left; so what passed between two refusals, less one, is at most
+        # what came back meanwhile. That holds from each of the latest refusals to the last: the best bound is taken.
+        bound, passed, busy = 0.0, -1, 0.0
+        for epoch in reversed(self._closed):
+            passed, busy = passed + epoch.passed, busy + epoch.busy
+            bound = max(bound, passed / busy if busy else 0.0)
+        return bound
+
+    def _futile(self) -> int:
+        """Return how many epochs in a row, up to now, nothing was let through in."""
+        return sum(1 for _ in takewhile(lambda epoch: not epoch.passed, reversed(self._closed)))
