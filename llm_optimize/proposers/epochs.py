@@ -25,8 +25,9 @@ No explicit cache marks (``cache_control``) are sent: they are not part of Chat 
 them cache nothing; for those the window layout is the better one.
 
 Everything is worked out from the history and the allowance alone, so that a resumed or a parallel run sends what an
-undisturbed one would; what a counter learns only scales the allowance, in wide steps. Epochs begin at multiples of their length; where the allowance ends one earlier is found by
-going through the trials since the last multiple, so a prompt costs the same at any step.
+undisturbed one would; what a counter learns only scales the allowance, in wide steps. Epochs begin at multiples of
+their length; where the allowance ends one earlier is found by going through the trials since the last multiple, so a
+prompt costs the same at any step.
 """
 
 from __future__ import annotations
