@@ -109,13 +109,13 @@ def test_a_structured_reply_comes_by_the_best_way_that_the_server_has(server: Re
 
 def test_an_unknown_model_is_refused_or_answered_but_never_waited_for(server: RealServer):
     """Servers that look at the name refuse it in one line; the others answer."""
-    try:
-        reply = llm.connect(f"{server.url}#no-such-model").complete(Request(HELLO))
-    except ModelRefused as error:
-        assert "no-such-model" in str(error)
-        assert "\n" not in str(error)
-    else:
-        assert reply.text
+    model = llm.connect(f"{server.url}#no-such-model")
+    if server.name in ("aimock", "llama_cpp"):
+        assert model.complete(Request(HELLO)).text
+        return
+    with pytest.raises(ModelRefused, match="no-such-model") as caught:
+        model.complete(Request(HELLO))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("example", ["code_golf.py", "text_rubric.py"])
@@ -125,7 +125,9 @@ def test_an_example_runs_to_its_end(server: RealServer, example, tmp_path):
     command = [sys.executable, "-m", "llm_optimize", "run", str(EXAMPLES / example), "--json"]
     command += ["--model", server.spec] if example == "code_golf.py" else []
     environment |= {"OPENAI_BASE_URL": server.url, "LLM_OPTIMIZE_MODEL": server.model}
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     scores = [line["score"] for line in lines if line.get("score") is not None]
@@ -138,5 +140,5 @@ def test_a_rate_limit_of_a_gateway_is_an_error_that_can_be_waited_out(server: Re
     if server.name != "litellm":
         pytest.skip("only the gateway imitates a limit")
     chat = llm.as_chat_model(f"{server.url}#limited")
-    with pytest.raises(ModelError, match="busy|limit"):
+    with pytest.raises(ModelError, match=r"busy|limit"):
         chat.complete(Request(HELLO))

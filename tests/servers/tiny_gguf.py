@@ -39,7 +39,7 @@ def add_words(out: gguf.GGUFWriter, folder: str) -> None:
     out.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
     out.add_eos_token_id(words.eos_token_id)
     out.add_pad_token_id(words.eos_token_id)
-    out.add_add_bos_token(False)
+    out.add_add_bos_token(False)  # noqa: FBT003 - takes no keyword
     out.add_chat_template(words.chat_template)
 
 
