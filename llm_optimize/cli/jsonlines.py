@@ -69,7 +69,9 @@ def event_fields(event: Event) -> dict[str, Any]:
             return fields | {"seed": event.seed, "x0": event.problem.start, "settings": dict(event.settings)}
         case Proposed():
             candidates = [asdict(candidate) for candidate in event.candidates]
-            return fields | {"candidates": candidates, "note": event.note, "usage": asdict(event.usage)}
+            tools = [asdict(use) for use in event.tools]
+            fields |= {"candidates": candidates, "note": event.note, "usage": asdict(event.usage)}
+            return fields | ({"tools": tools} if tools else {})
         case Told():
             return fields | {"id": event.candidate_id, "seconds": event.seconds} | _outcome_fields(event.outcome)
         case Guided():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llm_optimize.core.events import Event
-    from llm_optimize.core.types import Trial
+    from llm_optimize.core.types import ToolUse, Trial
     from llm_optimize.stores.sqlite import SQLiteStore
 
 __all__ = ["add", "main"]
@@ -69,6 +70,7 @@ class _Summary:
         self._path = path
         self._name = name
         self._history = history
+        self._events = events
         self._settings = opened_with(events)
         self._state = next((state(info) for info in store.overview() if info.name == name), "")
         self._start = next((trial for trial in history.trials if trial.candidate.origin == "start"), None)
@@ -104,6 +106,7 @@ class _Summary:
             ("best", f"score {score_text(best.score)} (#{best.id}, {best.candidate.origin})" if best else "none yet"),
             ("steps", f"{history.steps}, {history.evaluations} evaluations ({failed} failed){pending}"),
             ("usage", usage_text(history.usage)),
+            ("tools", _tools_used(self._events)),
             ("time", duration(history.active_seconds())),
             ("origins", origins(history)),
             ("file", one_line(str(self._settings.get("file", "")))),
@@ -211,8 +214,23 @@ def _told(event: Event, history: History) -> str:
             return f"opened, seed {event.seed}; {sentence(event, history)}".rstrip("; ")
         case Proposed():
             ids = " ".join(f"#{candidate.id} ({one_line(candidate.origin)})" for candidate in event.candidates)
-            return "  ".join(part for part in (f"proposed {ids or 'nothing'}", sentence(event, history)) if part)
+            told = "  ".join(part for part in (f"proposed {ids or 'nothing'}", sentence(event, history)) if part)
+            return "\n".join([told, *map(_used, event.tools)])
         case Stopped():
             return f"stopped: {one_line(event.reason)}"
         case _:
             return sentence(event, history)
+
+
+def _used(use: ToolUse) -> str:
+    how = "" if use.ok else " failed"
+    call = f"{one_line(use.name)}({clean(use.arguments, _WIDTH)})"
+    return f"    tool {call}{how}, {moment(use.seconds)}: {clean(use.result, _WIDTH)}"
+
+
+def _tools_used(events: Sequence[Event]) -> str:
+    """Say how often each tool was called, and how often in vain; nothing where there are none."""
+    uses = [use for event in events if isinstance(event, Proposed) for use in event.tools]
+    failed = sum(not use.ok for use in uses)
+    each = ", ".join(f"{one_line(name)} {count}" for name, count in Counter(use.name for use in uses).most_common())
+    return f"{len(uses)} calls: {each}" + (f" ({failed} failed)" if failed else "") if uses else ""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Asking", "Context"]
 
-_REPLY_SHARE = 8  # a reply that is shown back to the model, or a tool's result, may take up 1/8 of the allowance
+_RESULT_SHARE = 4  # a tool's result may take up 1/4 of the allowance, a reply that is shown back to the model 1/8
 _OF_CONTEXT = 0.75  # of a model's context; the rest is for its reply
 _DIGITS = 6  # of a score that is named by itself
 _QUOTED = 200  # characters of a refusal that are quoted
@@ -86,7 +86,7 @@ class Asking:
             index: of the draft, from 0.
             wanted: how many are still wanted, this one included; one call may bring them all.
         """
-        talk = Talk(self._composer.measure, self._context.allowance // _REPLY_SHARE)
+        talk = Talk(self._composer.measure, self._context.allowance // _RESULT_SHARE)
         reason = ""
         for attempt in range(1 + self._proposer.reasks):
             try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bench", "Talk"]
 
-_LEAST = 64  # tokens of a result or a bad reply below which it is of no use
+_LEAST = 64  # tokens of a result below which it is of no use
 
 
 class Bench:
@@ -83,7 +83,7 @@ class Talk:
     """The chat behind the prompt of one draft."""
 
     def __init__(self, measure: Measure, limit: int) -> None:
-        """Show results and bad replies with ``limit`` tokens each."""
+        """Show results with ``limit`` tokens each, and what the model said with half as many."""
         self._measure = measure
         self._limit = limit
         self._ids: set[str] = set()
@@ -144,7 +144,8 @@ class Talk:
     def _cut(self, message: Message) -> Message:
         if message.role == "user":  # the reason to ask again
             return message
-        return replace(message, content=self._measure.shorten(message.content, self._limit))
+        limit = self._limit if message.role == "tool" else self._limit // 2
+        return replace(message, content=self._measure.shorten(message.content, limit))
 
 
 def _echo(call: ToolCall, identity: str) -> ToolCall:

@@ -91,8 +91,6 @@ class _Server:
         self._listed: Future[list[wire.Tool]] = Future()
         self._leave = asyncio.Event()
         self._ended = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name=f"mcp-{command}")
         self._serving: Future[None] | None = None
 
     def start(self, seconds: float) -> list[wire.Tool]:
@@ -102,6 +100,8 @@ class _Server:
             BadInput: it is of no use as a server.
         """
         client = _new_client(self._given, self._errors, seconds / _SHARE)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name=f"mcp-{self.command}")
         self._thread.start()
         self._serving = asyncio.run_coroutine_threadsafe(self._serve(client), self._loop)
         either: list[Future[Any]] = [self._listed, self._serving]
@@ -243,7 +243,8 @@ def _of_block(block: wire.ContentBlock) -> str:
         return held if isinstance(held, str) else f"[a file that is not text: {block.resource.uri}]"
     if block.type == "resource_link":
         return f"[a file: {block.name}, {block.uri}]"
-    return f"[{block.type}, {block.mime_type}, {len(block.data) * 3 // 4:,} bytes; it cannot be shown here]"
+    size = len(block.data.rstrip("=")) * 3 // 4  # of base64
+    return f"[{block.type}, {block.mime_type}, {size:,} bytes; it cannot be shown here]"
 
 
 def _reason(error: BaseException) -> str:

@@ -27,6 +27,7 @@ _RELATED = 8
 _VALUE = 40  # characters of a value that are shown
 _ROUGHLY_UNIQUE = 0.95
 _FEWEST_PAIRS = 3
+_WRITTEN_OUT = (1e3, 1e15)  # numbers between these are shown without decimals and powers of ten
 
 
 def profile_table(
@@ -269,7 +270,7 @@ def _show(value: object) -> str:
 
 
 def _figure(number: float) -> str:
-    return f"{number:.4g}" if abs(number) < 1000 or not float(number).is_integer() else f"{number:.0f}"  # noqa: PLR2004 - from here on four digits would round
+    return f"{number:.0f}" if _WRITTEN_OUT[0] <= abs(number) < _WRITTEN_OUT[1] else f"{number:.4g}"
 
 
 def _percent(part: int, whole: int) -> str:

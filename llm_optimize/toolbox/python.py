@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import threading
+import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from llm_optimize.core.metering import current_scope
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.tools import Tool, ToolFailed, as_tool, cut
 from llm_optimize.sandbox import Limits, Program, Sandbox
+from llm_optimize.sandbox.base import named
 from llm_optimize.sandbox.verdict import encode_inputs
 
 if TYPE_CHECKING:
@@ -71,9 +73,11 @@ def run_python(  # noqa: PLR0913 - the sandbox's settings, and the tool's
         msg = "preload is for a sandbox of the tool's own: give it to the Sandbox(...), or leave sandbox out"
         raise BadInput(msg)
     given = dict(inputs or {})
+    named(list(given), "inputs")
     encode_inputs(Program("", given))  # tells now what is not data
     chosen = limits or (sandbox.limits if sandbox is not None else Limits(wall_s=20, cpu_s=200 if session else 20))
     runner = _Runner(sandbox or Sandbox(preload, chosen), chosen, given, session=session)
+    weakref.finalize(runner, _close, runner.sessions, None if sandbox else runner.sandbox)
     timeout = chosen.wall_s + _STARTING_SECONDS
     return as_tool(runner.run, name=name, description=_description(chosen, given, preload, session), timeout=timeout)
 
@@ -82,11 +86,11 @@ class _Runner:
     """Runs code; each proposal has a session of its own where there are sessions."""
 
     def __init__(self, sandbox: Sandbox, limits: Limits, inputs: Mapping[str, Any], *, session: bool) -> None:
-        self._sandbox = sandbox
+        self.sandbox = sandbox
         self._limits = limits
         self._inputs = inputs
         self._keeps = session
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self.sessions: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
 
     def run(self, code: str) -> str:
@@ -97,7 +101,7 @@ class _Runner:
         """
         script = _showing(code)
         if not self._keeps:
-            return _told(self._sandbox.run(script, self._inputs, limits=self._limits))
+            return _told(self.sandbox.run(script, self._inputs, limits=self._limits))
         session, note = self._session()
         return _told(session.run(script), note)
 
@@ -106,15 +110,23 @@ class _Runner:
         scope = current_scope()
         unit = "" if scope is None else f"{scope.study}/{scope.name}"
         with self._lock:
-            known = self._sessions.pop(unit, None)
+            known = self.sessions.pop(unit, None)
             if known is not None and known.alive:
-                self._sessions[unit] = known
+                self.sessions[unit] = known
                 return known, ""
-            while len(self._sessions) >= _SESSIONS:
-                self._sessions.popitem(last=False)[1].close()
-            fresh = self._sandbox.session(inputs=self._inputs, limits=self._limits)
-            self._sessions[unit] = fresh
+            while len(self.sessions) >= _SESSIONS:
+                self.sessions.popitem(last=False)[1].close()
+            fresh = self.sandbox.session(inputs=self._inputs, limits=self._limits)
+            self.sessions[unit] = fresh
         return fresh, "(the earlier variables are gone: that session has ended)\n" if known is not None else ""
+
+
+def _close(sessions: OrderedDict[str, Session], sandbox: Sandbox | None) -> None:
+    """End the processes when the tool is gone, or Python ends; a sandbox that was given is its owner's to close."""
+    for session in sessions.values():
+        session.close()
+    if sandbox is not None:
+        sandbox.close()
 
 
 def _description(limits: Limits, inputs: Mapping[str, Any], preload: Sequence[str], session: bool) -> str:  # noqa: FBT001 - as given

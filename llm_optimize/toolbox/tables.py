@@ -25,7 +25,7 @@ Columns = dict[str, list[Any]]
 """Values by column, all columns equally long."""
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})  # in files, where everything is text
-_SNIFFED = 10_000
+_DELIMITERS = (",", ";", "\t", "|")
 _CELLS = 500_000  # as many values are looked at: some seconds of pure Python
 _FEWEST_ROWS = 200
 _REMEDY = "give a path (CSV, TSV, JSON, JSONL, Parquet), a list of dicts, a dict of columns, an array, or a data frame"
@@ -159,12 +159,11 @@ def _of_file(path: Path) -> Columns:
 
 def _csv(path: Path) -> Columns:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        try:
-            dialect: Any = csv.Sniffer().sniff(file.read(_SNIFFED), ",;\t|")
-        except csv.Error:  # a single column, for example
-            dialect = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
+        first = file.readline()
         file.seek(0)
-        header, *rows = [row for row in csv.reader(file, dialect) if row] or [[]]
+        # Not csv.Sniffer, which takes a letter for the delimiter of a short file.
+        delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
+        header, *rows = [row for row in csv.reader(file, delimiter=delimiter) if row] or [[]]
     names = [name.strip() or f"column {index}" for index, name in enumerate(header)]
     names = [name if names.index(name) == index else f"{name} ({index})" for index, name in enumerate(names)]
     return {name: _typed([row[i] if i < len(row) else "" for row in rows]) for i, name in enumerate(names)}
