@@ -13,9 +13,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize.core.protocols import ChatModel
+from llm_optimize.llm.cache_stores import open_cache
+from llm_optimize.llm.cached import Cached
 from llm_optimize.llm.endpoint import check_url, split_name
 from llm_optimize.llm.gate import requests
 from llm_optimize.llm.limited import Limited
@@ -29,7 +31,10 @@ from llm_optimize.llm.retrying import Retrying
 from llm_optimize.llm.traced import Traced
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Mapping, Sequence
+
+    from llm_optimize.llm.cache_stores import CacheStore
 
 __all__ = [
     "LLMModel",
@@ -55,6 +60,7 @@ def connect(
     base_url: str | None = None,
     prices: Mapping[str, Sequence[float]] | None = None,
     role: str = "",
+    cache: CacheStore | str | os.PathLike[str] | Literal[False] | None = None,
 ) -> ChatModel:
     """Return a model ready for a study: its replies are recorded, priced and, for servers, asked for again.
 
@@ -65,16 +71,23 @@ def connect(
         prices: dollars per million tokens by model, ``{"my-model": (in, out, cached)}``.
         role: under which its cost is booked, such as ``judge`` or ``target``; empty for ``proposer`` in proposals and
             ``scorer`` in evaluations.
+        cache: where replies to requests that repeat (temperature 0, or a seed) are kept: a file's path, which many
+            runs and processes may share; an object with ``get`` and ``put``; None for the file that the environment's
+            ``LLM_OPTIMIZE_CACHE`` names, else memory (neither for a chat model of your own); False for no cache, as
+            ``LLM_OPTIMIZE_CACHE=off``.
 
     Raises:
-        BadInput: ``model`` is nothing that can be asked.
+        BadInput: ``model`` is nothing that can be asked, or ``cache`` nothing that replies can be kept in.
+        StoreError: the cache's file cannot be opened.
     """
     chat = _plain(model, base_url)
     if isinstance(chat, Recorded | Traced):
         return chat
     if isinstance(chat, OpenAIChat | DefaultChat):
         chat = Limited(Retrying(chat))
-    return Traced(Recorded(Priced(chat, prices, role)))
+    priced = Priced(chat, prices, role)
+    kept = open_cache(cache) if cache is not None or isinstance(chat, Limited) else None
+    return Traced(Recorded(priced if kept is None else Cached(priced, kept)))
 
 
 def get_default_llm() -> ChatModel:

@@ -13,6 +13,7 @@ from llm_optimize import llm
 from llm_optimize.core.chat import Message, Reply, Request
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput, BadReply, ModelRefused, ModelUnavailable
+from llm_optimize.llm.cached import Cached
 from llm_optimize.llm.fake import ScriptedModel
 from llm_optimize.llm.limited import Limited
 from llm_optimize.llm.model import CalledModel, as_chat_model, model_name
@@ -41,11 +42,11 @@ def server():
         yield running
 
 
-def test_the_stack_is_traced_recorded_priced_limited_retrying_client():
+def test_the_stack_is_traced_recorded_cached_priced_limited_retrying_client():
     """The layers stand in one order, and the name shows through all of them."""
     model = llm.connect("http://127.0.0.1:1/v1#qwen3")
     layers = list(llm.layers(model))
-    assert [type(layer) for layer in layers] == [Traced, Recorded, Priced, Limited, Retrying, DefaultChat]
+    assert [type(layer) for layer in layers] == [Traced, Recorded, Cached, Priced, Limited, Retrying, DefaultChat]
     assert {model_name(layer) for layer in layers} == {"qwen3"}
 
 
