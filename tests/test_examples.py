@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from llm_optimize import Failure, History, SQLiteStore
-from llm_optimize.testing.server import ScriptedServer
+from llm_optimize.testing.server import Answer, ScriptedServer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 GOLDEN = (0.9610678531701891, 0.9555061179087876, 0.9443826473859844, 0.7063403781979978)
@@ -65,11 +65,16 @@ def scores(history: History) -> list[float | None]:
 
 
 @contextmanager
-def writer(*candidates: str, judge=None):
-    """Serve these candidates in turn; ``judge`` answers requests of a single message, the marker's."""
+def writer(*candidates: str, judge=None, calls=()):
+    """Serve these candidates in turn; ``judge`` answers requests of a single message, the marker's.
+
+    With ``calls`` the first answer is to call these tools.
+    """
     waiting = iter(candidates)
 
-    def answer(body, _index):
+    def answer(body, index):
+        if calls and not index:
+            return Answer(None, tool_calls=calls)
         if judge is not None and len(body["messages"]) == 1:
             return judge(body["messages"][0]["content"])
         return f"The next one.\n\n```\n{next(waiting)}\n```"
@@ -130,17 +135,22 @@ def test_numbers_only() -> None:
     assert history.best.score > -0.5
 
 
-def test_sklearn_automl() -> None:
-    """Four programs score what the predecessor's committed log shows, to the last digit."""
+@pytest.mark.parametrize("asks", [False, True])
+def test_sklearn_automl(asks) -> None:
+    """Four programs score to the last digit what the predecessor's log shows, with the profile or without it."""
     sources = (
         "kernel='poly', C=10, gamma='auto'",
         "kernel='linear', C=0.1, gamma='scale'",
         "kernel='rbf', C=5, gamma=0.01",
     )
-    with writer(*(f"from sklearn import svm\nclf = svm.SVC({one}).fit(X_train, y_train)" for one in sources)) as server:
+    programs = [f"from sklearn import svm\nclf = svm.SVC({one}).fit(X_train, y_train)" for one in sources]
+    with writer(*programs, calls=[("profile_table", {})] if asks else ()) as server:
         history = run_script("sklearn_automl", **server.environment)
     assert scores(history) == pytest.approx(GOLDEN, abs=1e-12)
     assert history.best.id == 0
+    assert server.charged == 3 + asks
+    told = [message["content"] for message in server.requests[-3].body["messages"] if message["role"] == "tool"]
+    assert ["target y_train: 10 classes: 3 92 (10.2 %)" in text for text in told] == [True] * asks
 
 
 def test_paperclip() -> None:
