@@ -192,8 +192,11 @@ class Loop:
     def _free_slot(self) -> int | None:
         taken = frozenset(slot for kind, slot in self._work if kind == "proposal")
         history = self._journal.history
-        slot = self._plan.order.free_slot(history, taken, self._journal.position)
-        return history.free_slots(1, taken)[0] if slot is None and not self._work else slot
+        order, position = self._plan.order, self._journal.position
+        slot = order.free_slot(history, taken, position)
+        if slot is None and not self._work and not order.guidance_at(position):
+            return history.free_slots(1, taken)[0]  # nothing is left to wait for: the run has left the order
+        return slot
 
     def _propose(self, n: int, slot: int) -> None:
         history = self._journal.history

@@ -18,8 +18,10 @@ _SHOWN = 40
 _NOTHING = object()
 
 
-def parting(recorded: Request, asked: Request) -> str:
+def parting(recorded: Request, asked: Request, unit: str = "") -> str:
     """Return where ``asked`` departs from ``recorded``, and what probably changed; empty where they are the same.
+
+    ``unit`` is the unit of work that asks: what changed for a proposal is something else than for an evaluation.
 
     Example:
         >>> from llm_optimize.core.chat import Message, Request
@@ -30,7 +32,8 @@ def parting(recorded: Request, asked: Request) -> str:
     for index, (now, then) in enumerate(zip_longest(mine, yours)):
         if now != then:
             where = _between(then, now)
-            return f"the prompts part at message {index} {where}; {_cause(index, len(yours), then or now)}"
+            cause = _cause(index, len(yours), then or now, unit)
+            return f"the prompts part at message {index} {where}; probably {cause} changed"
     return _other(recorded, asked)
 
 
@@ -74,15 +77,17 @@ def _common(one: str, other: str) -> int:
     return low
 
 
-def _cause(index: int, recorded: int, message: Message | None) -> str:
+def _cause(index: int, recorded: int, message: Message | None, unit: str) -> str:
     role = message.role if message is not None else ""
+    if unit.startswith("evaluation/"):
+        return "the prompt of a model that func asks, or the candidate before it,"
     if role == "system":
-        return "probably task_description or system_prompt changed"
+        return "task_description or system_prompt"
     if role == "tool":
-        return "probably a tool of tools says something else than then"
+        return "what a function of tools returns"
     if index == recorded - 1:
-        return "probably task_question, human_prompt, x0, or what func says of a candidate changed"
-    return "probably func, x0, seed, parallel, or the window of past attempts changed"
+        return "task_question, human_prompt, x0, or what func says of a candidate"
+    return "func, x0, seed, parallel, or the window of past attempts"
 
 
 def _other(recorded: Request, asked: Request) -> str:

@@ -164,10 +164,11 @@ def _exists(target: Path) -> str:
 def _write(target: Path, lines: Iterable[str]) -> None:
     """Write to a file beside the target, then rename: nobody ever sees half of it."""
     try:
+        # JSON writes a lone surrogate, which UTF-8 has no bytes for, as the same escape that Python does.
         number, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with contextlib.ExitStack() as undo:
             undo.callback(Path(name).unlink)
-            with open(number, "w", encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123 - of a number
+            with open(number, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - of a number
                 _fill(file, lines)
             os.replace(name, target)  # noqa: PTH105 - as atomic as its namesake of Path, and beside the other calls
             undo.pop_all()

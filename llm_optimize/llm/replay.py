@@ -108,7 +108,7 @@ class Replay:
 
     def _part(self, unit: str, key: str, request: Request, exchange: Exchange | None) -> NoReturn:
         nearest = exchange or self._recording.nearest(unit, key, request)
-        if nearest is not None and nearest.request is not None and (where := parting(nearest.request, request)):
+        if nearest is not None and nearest.request is not None and (where := parting(nearest.request, request, unit)):
             msg = f"{PREFIX}{self.path}: {unit}/{nearest.key}: {where}"
         else:
             msg = f"{PREFIX}{self.path}: it holds no call {unit}/{key}: {self._recording.extent(unit)}"

@@ -234,6 +234,8 @@ def _server(model: ChatModel) -> dict[str, Any]:
     innermost: Any = model
     while getattr(innermost, "inner", None) is not None:
         innermost = innermost.inner
+    if hasattr(innermost, "now"):  # the default model is what its options say at this moment
+        innermost = innermost.now()
     if not hasattr(innermost, "base_url"):
         return {"gen_ai.provider.name": type(innermost).__name__.lower()}
     client = getattr(innermost, "client", None)

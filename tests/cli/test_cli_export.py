@@ -44,26 +44,26 @@ def test_a_run_that_departs_ends_with_the_place(ran):
     assert "task_question" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("export", "won", "--exchanges", "x"), "did you mean 'one'?"),
-        (("export", "one", "--exchanges", ""), "the path is empty"),
-        (("export", "one", "--exchanges", "task.py"), "exists already: choose another file, or give --force"),
-        (("export", "one", "--exchanges", "none/x"), "cannot be written"),
-        (("export", "one"), "--exchanges is required"),
-        (("run", "task.py", "--model", "recorded:none"), "cannot be read (No such file or directory)"),
-        (("run", "task.py", "--model", "recorded:task.py"), "line 1: "),
-        (("run", "task.py", "--model", "recorded:x", "--base-url", "http://127.0.0.1:1"), "a recording asks no server"),
-    ],
-)
-def test_wrong_use_is_one_line(ran, words, says):
+WRONG = [
+    (("export", "won", "--exchanges", "x"), "did you mean 'one'?"),
+    (("export", "one", "--exchanges", ""), "the path is empty"),
+    (("export", "one", "--exchanges", "task.py"), "exists already: choose another file, or give --force"),
+    (("export", "one", "--exchanges", "none/x"), "cannot be written"),
+    (("export", "one"), "--exchanges is required"),
+    (("run", "task.py", "--model", "recorded:none"), "cannot be read (No such file or directory)"),
+    (("run", "task.py", "--model", "recorded:task.py"), "line 1: "),
+    (("run", "task.py", "--model", "recorded:x", "--base-url", "http://127.0.0.1:1"), "a recording asks no server"),
+]
+
+
+def test_wrong_use_is_one_line(ran):
     """Whatever cannot be is told in one line with exit code 2, and nothing is written."""
     before = sorted(path.name for path in ran.folder.iterdir())
-    done = ran(*words)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
+    for words, says in WRONG:
+        done = ran(*words)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
     assert sorted(path.name for path in ran.folder.iterdir()) == before
 
 
