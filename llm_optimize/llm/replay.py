@@ -13,9 +13,9 @@ reaches a prompt, the replay stops and says where.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.metering import current_scope
 from llm_optimize.errors import BadInput, ModelRefused
@@ -25,7 +25,7 @@ from llm_optimize.llm.recorded import request_key
 from llm_optimize.llm.rereading import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llm_optimize.core.chat import Reply, Request
     from llm_optimize.core.order import Order
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "Replay", "is_recorded", "replayed"]
 
 PREFIX = "recorded:"
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +97,34 @@ class Replay:
             )
             raise ModelRefused(msg)
         recording, key = self._recording, request_key(scope, request)
+        look = _unlimited if scope.guard is not None else _whole
+        request = look(request)
         exchange = recording.find(scope.name, key)
-        if exchange is not None and (exchange.request is None or not parting(exchange.request, request)):
-            assert exchange.reply is not None  # those without one are found by refusals() alone
+        if exchange is not None and exchange.reply is not None and not _parting(exchange, request, look):
             answered_from("recording")
             return exchange.reply
         for refused in recording.refusals(scope.name, key):
-            if refused.request is not None and refused.refusal is not None and not parting(refused.request, request):
+            if refused.refusal is not None and not _parting(refused, request, look):
                 raise refused.refusal
-        return self._part(scope.name, key, request, exchange)
-
-    def _part(self, unit: str, key: str, request: Request, exchange: Exchange | None) -> NoReturn:
-        nearest = exchange or self._recording.nearest(unit, key, request)
-        if nearest is not None and nearest.request is not None and (where := parting(nearest.request, request, unit)):
-            msg = f"{PREFIX}{self.path}: {unit}/{nearest.key}: {where}"
-        else:
-            msg = f"{PREFIX}{self.path}: it holds no call {unit}/{key}: {self._recording.extent(unit)}"
+        nearest = exchange or recording.nearest(scope.name, key, request)
+        where = _parting(nearest, request, look) if nearest is not None else ""
+        there = f"{scope.name}/{nearest.key}: {where}" if nearest is not None and where else ""
+        msg = f"{PREFIX}{self.path}: {there or recording.missing(scope.name, key)}"
         raise ModelRefused(msg)
+
+
+def _whole(request: Request) -> Request:
+    return request
+
+
+def _unlimited(request: Request) -> Request:
+    """Leave out the limit on the answer's length, which a budget sets anew for each call."""
+    return replace(request, settings={name: value for name, value in request.settings.items() if name not in _LIMITS})
+
+
+def _parting(exchange: Exchange, request: Request, look: Callable[[Request], Request]) -> str:
+    """Return where ``request`` departs from the recorded one; nothing is known of a request that was not kept."""
+    return "" if exchange.request is None else parting(look(exchange.request), request, exchange.unit)
 
 
 def is_recorded(model: object) -> bool:

@@ -73,16 +73,17 @@ class Recording:
         known = [self._at(place) for place in self._places.get(unit, {}).values()]
         return max((one for one in known if one.request), key=lambda one: _shared(one, request), default=None)
 
-    def extent(self, unit: str) -> str:
-        """Say what there is instead of an exchange that is not there."""
-        keys = self._places.get(unit)
-        if keys:
-            return f"of {unit} it holds {', '.join(keys)}; probably ideas, tools or the scorer's calls changed"
+    def missing(self, unit: str, key: str) -> str:
+        """Say that an exchange is not there, what there is instead, and what probably changed."""
         kind = unit.partition("/")[0]
         count = sum(name.startswith(f"{kind}/") for name in self._places)
-        if not count:
-            return f"of the kind {kind!r} it holds none"
-        return f"it ends after {count} units of the kind {kind!r}; probably max_steps or a budget is larger"
+        if keys := self._places.get(unit):
+            there = f"of {unit} it holds {', '.join(keys)}; probably ideas, tools or the scorer's calls changed"
+        elif count:
+            there = f"it ends after {count} units of the kind {kind!r}; probably max_steps or a budget is larger"
+        else:
+            there = f"of the kind {kind!r} it holds none"
+        return f"it holds no call {unit}/{key}: {there}"
 
     def add(self, exchange: Exchange, place: int) -> None:
         """Take in an exchange that begins at the byte ``place``.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_optimize import optimize
+from llm_optimize import Budget, optimize
 from llm_optimize.core.chat import Message, Request
 from llm_optimize.core.events import Guided, Opened, Proposed, Stopped, Told
 from llm_optimize.core.metering import Scope, entered
@@ -163,6 +163,17 @@ def test_a_replay_that_is_stopped_goes_on(tmp_path, recording):
     run(tmp_path / "b.db", recording, max_steps=3)
     assert run(tmp_path / "b.db", recording).error is None
     assert results(tmp_path / "a.db") == results(tmp_path / "b.db")
+
+
+@pytest.mark.parametrize("budget", [Budget(tokens=8000), Budget(dollars=0.03), Budget(evaluations=5)])
+def test_a_budget_ends_a_replay_where_it_ended_the_run(tmp_path, budget):
+    """Estimates, limits and prices come out as they did, so that the same cap allows the same calls."""
+    with ScriptedServer(longer) as server:
+        first = run(tmp_path / "a.db", f"{server.url}#gpt-4o", max_steps=40, budget=budget)
+    second = run(tmp_path / "b.db", export(tmp_path / "a.db", tmp_path / "run.jsonl"), max_steps=40, budget=budget)
+    assert (second.reason, second.usage, second.error) == (first.reason, first.usage, first.error)
+    assert "budget" in first.reason
+    assert log(tmp_path / "a.db") == log(tmp_path / "b.db")
 
 
 def test_guidance_comes_where_it_came(tmp_path):

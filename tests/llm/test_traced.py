@@ -193,7 +193,7 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
 
 def faulty(body, index):
     """Answer badly in every way that quotes the prompt, and well in between."""
-    prompt = body["messages"][-1]["content"]
+    prompt = "".join(message["content"] for message in body["messages"])
     quoted = prompt[prompt.index(SECRET) :][:60]
     return {
         1: Answer(f"try later: {quoted}", status=503),
