@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize import llm
-from llm_optimize.core.events import Opened, Proposed
-from llm_optimize.core.history import History
 from llm_optimize.core.printing import Printer
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
-from llm_optimize.core.types import Candidate, Evaluation, Problem
+from llm_optimize.core.types import Evaluation, Problem
 from llm_optimize.errors import BadInput, ModelError
 from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
-from llm_optimize.llm.prices import price_remedy
 from llm_optimize.llm.replay import Replay
 from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers.chat import ChatProposer
+from llm_optimize.proposers.forecast import announce, chat_of, first_past
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
 from llm_optimize.proposers.prompts import HUMAN_OPTIMIZATION_PROMPT, SYSTEM_PROMPT
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.account import Account
     from llm_optimize.core.budget import Budget
+    from llm_optimize.core.history import History
     from llm_optimize.core.loop import Ending
     from llm_optimize.core.order import Order
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
@@ -207,6 +206,8 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     if given.pop("verbose"):
         given["observers"] = (Printer(), *observers)
     running = build(**given)
+    if verbose:
+        announce(running, max_steps, print)
     return conclude(running, running.run())
 
 
@@ -330,39 +331,28 @@ def _default_proposer(x0: str | None, model: object, tune: object, chat: Callabl
     return Hybrid(asking, NumericProposer(tune=tune)) if numbers else asking
 
 
-def _chat_of(proposer: Proposer) -> ChatProposer | None:
-    chat = proposer.chat if isinstance(proposer, Hybrid) else proposer
-    return chat if isinstance(chat, ChatProposer) else None
-
-
 def _order(proposer: Proposer) -> Order | None:
     """Return the order of the run that a recording was made of, where one answers."""
-    chat = _chat_of(proposer)
+    chat = chat_of(proposer)
     layers = llm.layers(chat.model) if chat is not None else ()
     return next((layer.order for layer in layers if isinstance(layer, Replay)), None)
 
 
 def _check_price(proposer: Proposer, budget: Budget | None) -> None:
     """Refuse a cap on dollars that could not hold."""
-    chat = _chat_of(proposer)
+    chat = chat_of(proposer)
     if chat is None or budget is None or budget.dollars is None:
         return
     for layer in llm.layers(chat.model):
-        if isinstance(layer, Priced) and not layer.price_known():
-            msg = (
-                f"budget dollars could not hold, as the price of {layer.name!r} is unknown: {price_remedy(layer.name)}"
-            )
-            raise BadInput(msg)
+        if isinstance(layer, Priced):
+            layer.check_price()
 
 
 def _check_fits(proposer: Proposer, problem: Problem) -> None:
     """Compose the first prompt, so that one that cannot fit is refused before x0 is evaluated."""
-    chat = _chat_of(proposer)
+    chat = chat_of(proposer)
     if chat is not None:
-        history = History.empty().after(Opened(problem))
-        if problem.start is not None:
-            history = history.after(Proposed((Candidate(0, problem.start, origin="start"),)))
-        chat.describe(history)
+        chat.describe(first_past(problem))
 
 
 def _connected(model: object) -> ChatModel:

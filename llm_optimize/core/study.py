@@ -121,6 +121,21 @@ class Study:
         """Who has the ideas."""
         return self._plan.proposer
 
+    @property
+    def budget(self) -> Budget:
+        """The caps."""
+        return self._plan.budget
+
+    @property
+    def ideas(self) -> int:
+        """Drafts asked for in one proposal."""
+        return self._plan.ideas
+
+    def watch(self, observer: Observer) -> None:
+        """Add an observer, from the next session on."""
+        journal = self._journal
+        journal.observers = (*journal.observers, observer)
+
     def run(self) -> Ending:
         """Run until a rule, the budget or Ctrl-C ends the session; candidates left pending come first next time.
 

@@ -24,7 +24,7 @@ _PER_REQUEST = 128  # a system prompt of the template's own, such as the date, a
 _PER_TOOL = 64
 _SEEN = 16
 _TRUSTED = 32  # a shorter prompt is mostly template
-_MARGIN = 1.3  # the estimate's ratio to a tokenizer's count differs so much between kinds of text
+_MARGIN = 1.2  # the estimate's ratio to a tokenizer's count differs so much between kinds of text
 _UNSEEN = 3  # tokens for each estimated one, where the certain bound does not fit and nothing was seen yet
 
 

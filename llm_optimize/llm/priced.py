@@ -78,12 +78,27 @@ class Priced:
         """Return whether its calls can be priced."""
         return self.free or self.book.price_known(self.name)
 
+    def check_price(self, model: str = "") -> None:
+        """Refuse a cap on dollars that could not hold; ``model`` is another name that is asked for.
+
+        Raises:
+            BadInput: the price is unknown; says what makes it known.
+        """
+        model = model or self.name
+        if not self.free and not self.book.price_known(model):
+            msg = f"budget dollars could not hold, as the price of {model!r} is unknown: {price_remedy(model)}"
+            raise BadInput(msg)
+
     def estimate(self, request: Request) -> Usage:
         """Return what ``request`` will probably cost, for a forecast; nothing of it is a bound."""
         settings = self._settings(request)
         prompt = self.counter.count_messages(request.messages)
         output = request.n * self._lengths.needed(_limit(settings))
         return self._priced(self._asked(settings), Usage(1, prompt, 0, output, estimated=True))
+
+    def cost(self, usage: Usage) -> Usage:
+        """Return ``usage`` with its dollars, 0.0 where the price is unknown."""
+        return self._priced(self.name, usage)
 
     def complete(self, request: Request) -> Reply:
         """Answer, with the price in the reply's usage.
@@ -116,7 +131,8 @@ class Priced:
         while True:
             settings = self._settings(request)
             call = _Call(scope, guard, request, settings, self._asked(settings))
-            self._check_price(guard, call.model)
+            if guard.caps_dollars:
+                self.check_price(call.model)
             self._set_aside(call)
             try:
                 return self._spend(call)
@@ -174,11 +190,6 @@ class Priced:
             else:
                 break
         call.limit = call.granted.tokens_out // answers
-
-    def _check_price(self, guard: SpendGuard, model: str) -> None:
-        if guard.caps_dollars and not self.free and not self.book.price_known(model):
-            msg = f"budget dollars could not hold, as the price of {model!r} is unknown: {price_remedy(model)}"
-            raise BadInput(msg)
 
     def _answer(self, request: Request) -> Reply:
         reply = self.inner.complete(request)
