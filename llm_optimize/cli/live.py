@@ -1,4 +1,4 @@
-"""The live view of a run in a terminal: where it stands, what is left, and what the model said last."""
+"""The live view of a run in a terminal: where it stands, what is left, what the model said last and is saying now."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_optimize.cli.lines import sentence
+from llm_optimize.cli.speech import Speech
 from llm_optimize.cli.terminal import FRAME_S, Screen
 from llm_optimize.cli.wording import amount, clean, columns, dollars, duration, score_text, trim
 from llm_optimize.core.events import Guided, Opened, Proposed, Told
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llm_optimize.core.budget import Budget
+    from llm_optimize.core.chat import Piece
     from llm_optimize.core.events import Event
     from llm_optimize.core.history import History
     from llm_optimize.core.study import Study
@@ -29,6 +31,7 @@ _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 _TICK_S = 1.0  # clocks move without events
 _WIDEST_CURVE = 60
 _GOOD, _FAINT = "1;32", "2"
+_STYLES = (_GOOD, "", "", _FAINT)
 _BY_TIME = "seconds"
 _BY_MONEY = "dollars"
 
@@ -63,6 +66,7 @@ class LiveView:
         self._curve: list[float] = []
         self._failed = 0
         self._said = ""
+        self._speech = Speech()
         self._wake, self._ended = threading.Event(), threading.Event()
         self._screen: Screen | None = None
 
@@ -97,6 +101,11 @@ class LiveView:
                 self._told(event, history)
             case Guided():
                 self._stay(sentence(event, history))
+        self._wake.set()
+
+    def hear(self, piece: Piece) -> None:
+        """Take in a part of a reply; the next frame shows it."""
+        self._speech.hear(piece)
         self._wake.set()
 
     def _begin(self, history: History) -> None:
@@ -135,9 +144,11 @@ class LiveView:
             if self._study is None or self._ended.is_set():
                 return
             standing = Standing(self._budget, self._max_steps, tuple(self._curve), self._failed, self._said)
-            lines = frame(self._study.last, standing, screen.size[0] - 1, bars)
-            styles = [_GOOD, "", "", _FAINT]
-            screen.draw([screen.styled(line, style) for line, style in zip(lines, styles, strict=False)])
+            width = screen.size[0] - 1
+            lines = frame(self._study.last, standing, width, bars)
+            styled = [screen.styled(line, style) for line, style in zip(lines, _STYLES, strict=False)]
+            thinking, speech = self._speech.lines(width)
+            screen.draw([*styled, *(screen.styled(line, _FAINT if thinking else "") for line in speech)])
             self._ended.wait(FRAME_S)
 
 

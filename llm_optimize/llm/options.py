@@ -68,6 +68,11 @@ class DefaultChat:
         return self.model or _name(self._options.get("model_name"), self._options.get("model"))
 
     @property
+    def address(self) -> tuple[str, str]:
+        """The base URL and the model's name at this moment."""
+        return self.now().address
+
+    @property
     def _options(self) -> Mapping[str, Any]:
         return default_llm_options if self.frozen is None else self.frozen
 

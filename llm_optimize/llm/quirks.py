@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.chat import Reply
     from llm_optimize.llm.complaints import Complaint
 
-__all__ = ["Adapting", "Facts", "Quirks", "adapted", "quirks"]
+__all__ = ["Adapting", "Facts", "Quirks", "adapted", "facts_of", "quirks"]
 
 _LOG = logging.getLogger("llm_optimize")
 _MOST_ADAPTATIONS = 8
@@ -138,6 +138,25 @@ class Quirks:
 
 quirks = Quirks()
 """The facts of this process."""
+
+
+def facts_of(model: object, name: str = "") -> Facts | None:
+    """Return what is known about the endpoint behind a model and its wrappers; None where there is no endpoint.
+
+    Args:
+        model: a chat model.
+        name: the model's name in a request's settings, which wins over the model's own.
+
+    Raises:
+        BadInput: the endpoint cannot work.
+    """
+    held: Any = model
+    while held is not None:
+        address = getattr(held, "address", None)
+        if isinstance(address, tuple):
+            return quirks.of(address[0], name or address[1])
+        held = getattr(held, "inner", None)
+    return None
 
 
 class Adapting:

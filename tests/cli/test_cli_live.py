@@ -16,11 +16,14 @@ import threading
 import pytest
 
 from llm_optimize.cli.live import Standing, frame, sparkline
+from llm_optimize.cli.speech import Speech
 from llm_optimize.cli.wording import clean, columns, duration, one_line, trim
 from llm_optimize.core.budget import Budget
+from llm_optimize.core.chat import Piece
 from llm_optimize.core.events import Opened, Proposed, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Evaluation, Problem, Usage
+from llm_optimize.testing.server import Answer, Fault, ScriptedServer
 
 
 class Glass:
@@ -253,3 +256,46 @@ def test_wording():
     assert trim("日本語", 5) == "日本…"
     assert columns(clean("日本語" * 100, 9)) <= 9
     assert duration(59.9) == "59 s"
+
+
+def test_what_the_model_says_is_seen_while_it_says_it(cli):
+    """A reply that is still being written is on the screen: its last lines, under the name of the proposal."""
+    said = Answer("the first line\nthe last line so far\n" + "never seen " * 100, fault=Fault("stall", after=3000))
+    with ScriptedServer(lambda _body, _index: said) as server:
+        code, glass = Terminal(cli, server).run(
+            until="the last line so far", then=lambda process: process.send_signal(signal.SIGINT)
+        )
+        assert server.requests[0].body["stream"] is True
+    assert code == 130
+    seen = [line for shown in glass.frames for line in shown]
+    assert "proposal 0 writes:" in seen
+    assert "  the first line" in seen
+    assert "never seen " * 20 not in "\n".join(seen)
+    assert not any("writes:" in line for line in glass.lines)
+
+
+def test_without_a_terminal_nothing_is_streamed(cli, server):
+    """Plain output asks for whole replies."""
+    assert cli("run", cli.write(), "--model", f"{server.url}#scripted").returncode == 0
+    assert server.requests
+    assert not any("stream" in received.body for received in server.requests)
+
+
+def test_the_lines_of_what_is_said():
+    """The last three lines of the unit that has spoken longest, none too wide; thinking is told from writing."""
+    speech = Speech()
+    assert speech.lines(80) == (False, ())
+    for text in ("Six by ", "seven.\n", "\x1b[2J"):
+        speech.hear(Piece("proposal/1", "reasoning", text))
+    speech.hear(Piece("proposal/2", "text", "other"))
+    assert speech.lines(80) == (True, ["proposal 1 thinks:", "  Six by seven.", "  \ufffd[2J"])
+    speech.hear(Piece("proposal/1", "text", "a\n\n日本語の説明\nb c\n" + "long " * 900))
+    assert speech.lines(30)[0] is False
+    for width in (0, 1, 2, 3, 5, 30):
+        lines = speech.lines(width)[1]
+        assert len(lines) <= 4
+        assert all(columns(line) <= width for line in lines)
+    speech.hear(Piece("proposal/1", "end"))
+    assert speech.lines(80)[1] == ["proposal 2 writes:", "  other"]
+    speech.hear(Piece("proposal/2", "end"))
+    assert speech.lines(80) == (False, ())
