@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.cli import jsonlines
 from llm_optimize.cli.studies import origins, store_flag, store_path
-from llm_optimize.cli.wording import one_line, safe, usage_text
+from llm_optimize.cli.wording import account_lines, one_line, safe, usage_text
 
 if TYPE_CHECKING:
     from llm_optimize.optimize import Result
@@ -49,6 +49,8 @@ def report(result: Result, place: Place, *, json: bool, quiet: bool) -> int:
         print(f"result: {one_line(result.verdict)}", file=sys.stderr)
         print(f"made by: {origins(result.history) or 'nobody'}", file=sys.stderr)
         print(f"usage: {usage_text(result.usage)}", file=sys.stderr)
+        for line in account_lines(result.account):
+            print(f"  {line}", file=sys.stderr)
         print(place, file=sys.stderr)
     if result.interrupted:
         return _INTERRUPTED

@@ -127,6 +127,17 @@ def _above_zero(text: str) -> float:
     return value
 
 
+def _price(text: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in {2, 3} or not all(0 <= number < math.inf for number in numbers):
+        msg = f"{text!r} is no price: give IN,OUT or IN,OUT,CACHED in dollars per million tokens, such as 1.25,10"
+        raise argparse.ArgumentTypeError(msg)
+    return numbers
+
+
 def _seed(text: str) -> int:
     try:
         return int(text)
@@ -151,12 +162,17 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
         "'gpt-5', 'http://127.0.0.1:11434/v1#qwen3', recorded:FILE, or a ChatModel as module:name",
     ),
     "base-url": (_name, "URL", "the server, where --model is only a name"),
+    "price": (
+        _price,
+        "IN,OUT",
+        "dollars per million tokens of the model's prompts and replies, and ,CACHED if need be",
+    ),
     "parallel": (whole(1), "N", "chains of propose-then-score kept in flight (default: 1)"),
     "ideas": (whole(1), "N", "drafts asked for in one proposal (default: 1)"),
     "seed": (_seed, "N", "of everything random (default: 0)"),
     "budget-evals": (whole(1), "N", "cap on evaluations, that of x0 included"),
     "budget-tokens": (whole(1), "N", "cap on prompt and completion tokens"),
-    "budget-usd": (_above_zero, "USD", "cap on dollars, for models whose price is known"),
+    "budget-usd": (_above_zero, "USD", "cap on dollars, for models whose price is known or told"),
     "budget-seconds": (_above_zero, "S", "cap on wall time of all sessions together"),
     "eval-timeout": (_above_zero, "S", "seconds after which a candidate counts as failed"),
 }

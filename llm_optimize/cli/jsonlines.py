@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+    from llm_optimize.core.account import Account
     from llm_optimize.core.events import Event
     from llm_optimize.core.study import Study
     from llm_optimize.core.types import Trial
     from llm_optimize.optimize import Result
 
-__all__ = ["JsonLines", "as_line", "event_fields", "print_object", "print_result", "trial_fields"]
+__all__ = ["JsonLines", "account_fields", "as_line", "event_fields", "print_object", "print_result", "trial_fields"]
 
 
 class JsonLines:
@@ -80,6 +81,11 @@ def event_fields(event: Event) -> dict[str, Any]:
             return fields | {"reason": event.reason}
 
 
+def account_fields(account: Account) -> list[dict[str, Any]]:
+    """Return who spent what as JSON values: an object for each role and model."""
+    return [{"role": role, "model": model, **asdict(usage)} for (role, model), usage in account.rows.items()]
+
+
 def trial_fields(trial: Trial) -> dict[str, Any]:
     """Return a candidate with its outcome, as JSON values."""
     return {"kind": "trial", **asdict(trial.candidate), "seconds": trial.seconds} | _outcome_fields(trial.outcome)
@@ -99,6 +105,7 @@ def print_result(result: Result, store: Path) -> None:
             "error": None if result.error is None else f"{type(result.error).__name__}: {result.error}",
             "interrupted": result.interrupted,
             "usage": asdict(result.usage),
+            "account": account_fields(result.account),
             "study": result.study,
             "store": str(store),
             "verdict": result.verdict,

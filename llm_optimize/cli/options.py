@@ -15,7 +15,7 @@ from llm_optimize.llm.options import DefaultChat
 from llm_optimize.llm.replay import is_recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from llm_optimize.cli.taskfile import TaskFile
     from llm_optimize.core.history import History
@@ -50,6 +50,7 @@ class Options:
         tune: see build().
         budget: see build().
         eval_timeout: see build().
+        price: the model's, dollars per million tokens: (in, out) or (in, out, cached); None for the known one.
     """
 
     model: Any
@@ -61,6 +62,15 @@ class Options:
     tune: Any
     budget: Budget
     eval_timeout: float | None
+    price: Sequence[float] | None = None
+
+    @property
+    def priced_model(self) -> Any:  # noqa: ANN401 - see model
+        """The model, at the price that was told."""
+        if self.price is None or (self.model is None and not llm.have_model()):
+            return self.model
+        name = llm.model_name(llm.connect(self.model))
+        return llm.connect(self.model, prices={name: self.price})
 
     def reason_to_stop(self, history: History) -> str | None:
         """Return why a study with this past would end at once, or None."""
@@ -115,6 +125,7 @@ def resolve(task: TaskFile, flags: Mapping[str, Any]) -> Options:
         tune=file.get("TUNE"),
         budget=Budget(**{**(file.get("BUDGET") or {}), **caps}),
         eval_timeout=flags.get("eval_timeout", file.get("EVAL_TIMEOUT")),
+        price=flags.get("price"),
     )
 
 

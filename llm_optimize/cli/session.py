@@ -19,6 +19,7 @@ from llm_optimize.cli.live import LiveView
 from llm_optimize.cli.terminal import is_terminal
 from llm_optimize.core.loop import Ending
 from llm_optimize.llm import requests
+from llm_optimize.proposers.forecast import announce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,7 +62,7 @@ class Job:
             self.task.score,
             self.task.x0,
             max_steps=options.max_steps,
-            model=options.model,
+            model=options.priced_model,
             stop_score=options.stop_score,
             budget=options.budget,
             parallel=options.parallel,
@@ -90,6 +91,8 @@ def carry_out(job: Job, *, json: bool, quiet: bool) -> int:
     watcher = _watcher(job, json=json, quiet=quiet)
     place = Place(job.name, job.store)
     study = job.study(watcher)
+    if not quiet:
+        announce(study, job.options.max_steps, _say)
     with _signals() as caught, watcher.following(study):
         ending = _ended(study)
     if ending.interrupted:
@@ -97,6 +100,10 @@ def carry_out(job: Job, *, json: bool, quiet: bool) -> int:
     result = optimize.conclude(study, ending)
     code = report(result, place, json=json, quiet=quiet)
     return 128 + caught[0] if caught and result.interrupted else code
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _ended(study: Study) -> Ending:

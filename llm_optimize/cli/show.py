@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.cli import flags
 from llm_optimize.cli.ending import print_text
-from llm_optimize.cli.jsonlines import event_fields, print_object, trial_fields
+from llm_optimize.cli.jsonlines import account_fields, event_fields, print_object, trial_fields
 from llm_optimize.cli.lines import sentence
 from llm_optimize.cli.studies import fold, opened_with, origins, state, store_path, study_events, when
-from llm_optimize.cli.wording import clean, duration, moment, one_line, safe, score_text, table, usage_text
+from llm_optimize.cli.wording import (
+    account_lines,
+    clean,
+    duration,
+    moment,
+    one_line,
+    safe,
+    score_text,
+    table,
+    usage_text,
+)
 from llm_optimize.core.events import Opened, Proposed, Stopped
 from llm_optimize.core.history import History
 from llm_optimize.errors import BadInput
@@ -106,6 +116,7 @@ class _Summary:
             ("best", f"score {score_text(best.score)} (#{best.id}, {best.candidate.origin})" if best else "none yet"),
             ("steps", f"{history.steps}, {history.evaluations} evaluations ({failed} failed){pending}"),
             ("usage", usage_text(history.usage)),
+            *(("", f"  {line}") for line in account_lines(history.account)),
             ("tools", _tools_used(self._events)),
             ("time", duration(history.active_seconds())),
             ("origins", origins(history)),
@@ -134,6 +145,7 @@ class _Summary:
             "pending": [candidate.id for candidate in history.pending],
             "guidance": list(history.guidance),
             "usage": asdict(history.usage),
+            "account": account_fields(history.account),
             "settings": dict(self._settings),
             "trials": [trial_fields(trial) for trial in history.trials],
         }

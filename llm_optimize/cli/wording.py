@@ -6,12 +6,16 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.account import LOST
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llm_optimize.core.account import Account
     from llm_optimize.core.types import Usage
 
 __all__ = [
+    "account_lines",
     "amount",
     "clean",
     "columns",
@@ -142,6 +146,23 @@ def usage_text(usage: Usage) -> str:
     price = dollars(usage.dollars) if usage.dollars else "no price known"
     tokens = f"{amount(usage.tokens_in)} tokens in{cached}, {amount(usage.tokens_out)} out"
     return f"{usage.calls} model call{'s' * (usage.calls != 1)}, {about}{tokens}, {price}"
+
+
+def account_lines(account: Account) -> list[str]:
+    """Return who spent what, a line for each role and model; nothing where that would only repeat the sum."""
+    if len(account.rows) < 2 and LOST not in account.by_role():  # noqa: PLR2004 - one row is the sum
+        return []
+    return [f"{one_line(role or 'other')} ({one_line(model or 'unknown model')}): {_row(role, usage)}"
+            for (role, model), usage in account.rows.items()]  # fmt: skip
+
+
+def _row(role: str, usage: Usage) -> str:
+    if role == LOST:
+        return (
+            f"attempts without a reply, which may have been charged: up to {amount(usage.tokens_in)} tokens in, "
+            f"{amount(usage.tokens_out)} out, {dollars(usage.dollars)}"
+        )
+    return usage_text(usage)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -145,7 +145,10 @@ def price_remedy(model: str) -> str:
     """Return what makes the price of ``model`` known, in half a line."""
     missing = "" if importlib.util.find_spec("genai_prices") else "install 'llm-optimize[prices]', or "
     example = f"{{{json.dumps(model)}: [in, out]}}"
-    return f"{missing}name a JSON file like {example}, dollars per million tokens, in LLM_OPTIMIZE_PRICES"
+    return (
+        f"{missing}name a JSON file like {example}, dollars per million tokens, in LLM_OPTIMIZE_PRICES, or tell it by "
+        "llm.connect(..., prices=...); on the command line --price IN,OUT for --model"
+    )
 
 
 @cache

@@ -207,7 +207,7 @@ def score(text):
     assert "Make the text long." in done.stdout
     assert "start" in done.stdout
     assert "tokens (counted by estimate)" in done.stderr
-    assert "at most 10 steps" in done.stderr
+    assert "whole run: at most 10 candidates, about " in done.stderr
     assert "price unknown" in done.stderr
     assert server.requests == []
     assert not (cli.folder / ".llm_optimize").exists()
