@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import threading
 
 import pytest
 
@@ -195,3 +197,20 @@ def test_a_model_object_that_cannot_call_tools_is_told_of(caplog) -> None:
         tools=[COUNT],
     )
     assert len([one for one in caplog.records if "cannot call tools" in one.getMessage()]) == 1
+
+
+def test_ctrl_c_while_a_tool_hangs_ends_the_run_at_once() -> None:
+    """The tool is not waited for; the result holds what there is."""
+    waiting = threading.Event()
+
+    def stuck() -> str:
+        """Wait for Ctrl-C, and longer."""
+        signal.raise_signal(signal.SIGINT)
+        waiting.wait(60)
+        return ""
+
+    with ScriptedServer(lambda _body, _index: Answer(None, tool_calls=[("stuck", {})])) as server:
+        result = run(server, tools=[stuck])
+    waiting.set()
+    assert result.interrupted
+    assert result.best_x == "start"

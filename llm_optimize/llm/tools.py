@@ -45,6 +45,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_DESCRIPTION = 1024  # OpenAI refuses longer ones
 _LONGEST_ERROR = 1000
 _SECONDS = 60.0
+_GLANCE_SECONDS = 0.5
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -137,9 +138,8 @@ class Tool:
         ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         work = contextvars.copy_context().run
         threading.Thread(target=work, args=(self._put, arguments, ended), daemon=True, name=f"tool-{self.name}").start()
-        try:
-            result = ended.get(timeout=self.timeout)
-        except queue.Empty:
+        result = _first(ended, self.timeout)
+        if result is None:
             return f"{self.name} gave no result within {self.timeout:g} s and is not waited for any longer", False
         if isinstance(result, KeyboardInterrupt):
             raise result
@@ -256,6 +256,17 @@ def cut(text: str, longest: int) -> str:
         return text
     head = (longest + 1) // 2
     return f"{text[:head]}\n[... {len(text) - longest:,} characters cut ...]\n{text[len(text) - longest // 2 :]}"
+
+
+def _first(ended: queue.SimpleQueue[_Ended], seconds: float) -> _Ended | None:
+    """Wait for the result, with a look around in between: a Ctrl-C that another thread received wakes nobody."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            return ended.get(timeout=min(left, _GLANCE_SECONDS))
+        except queue.Empty:
+            continue
+    return None
 
 
 def _as_one(given: object) -> Tool:
