@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import openai
 import pytest
 
@@ -140,3 +142,16 @@ def test_a_broken_answer_is_charged_and_whole_when_asked_again(fault, seen, stre
         assert not server.requests[0].written
         assert client.chat.completions.create(**keyed).choices[0].message.content == "all of it"
         assert (server.charged, server.repeats) == (1, 1)
+
+
+def test_a_client_that_dies_while_it_asks_is_no_request(capfd):
+    """Half a request is neither kept nor charged, and nothing is printed."""
+    with ScriptedServer(lambda _b, _i: "x") as server:
+        port = int(server.url.split(":")[2].partition("/")[0])
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", port)) as asking:
+                asking.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 99\r\n\r\n{")
+                asking.shutdown(socket.SHUT_WR)
+                assert asking.recv(1) == b""
+        assert server.counts()["requests"] == 0
+    assert capfd.readouterr().err == ""
