@@ -203,14 +203,13 @@ class Pace:
                 self._fruitless += 1
                 self._hold_back(attempt, headers)
             self._last_refusal = now
-            self._blocked_until = max(self._blocked_until, now + self._asked_wait(headers, now))
-            self._learned.block(self._blocked_until)
+            asked = retry_after({name.lower(): value for name, value in headers.items()})
+            wait = self._unasked_wait(now) if asked is None else asked
+            self._blocked_until = max(self._blocked_until, now + wait)
+            self._learned.block(self._blocked_until, asked)
             self._move_on()
 
-    def _asked_wait(self, headers: Mapping[str, str], now: float) -> float:
-        asked = retry_after({name.lower(): value for name, value in headers.items()})
-        if asked is not None:
-            return asked
+    def _unasked_wait(self, now: float) -> float:
         stated = any(rate.known for rate in self._stated.values())
         if not stated or self._wait_stated(1.0, now) > 0:
             return 0.0  # the learned rate, or the stated one, knows when to go on

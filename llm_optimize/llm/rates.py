@@ -4,7 +4,7 @@ Pure reckoning without a clock: every method is told the time (seconds, from any
 
 - :class:`StatedRate`, an allowance that response headers state. Endpoints never say whether it comes back steadily (a
   bucket) or at once (a window). For a bucket, ``reset * limit / used`` is the same in every answer and is its period;
-  where it is not, the allowance is taken for a window.
+  for a window, the moment of the reset is.
 - :class:`LearnedRate`, where refusals are all there is. Between two refusals of a busy endpoint the requests that it
   let through, over the time, are a lower bound of its rate. The rate goes back a little, returns to where it was
   refused, lingers there and goes on beyond faster and faster, so that a limit that rises is found: the curve of TCP
@@ -28,8 +28,8 @@ __all__ = ["Epoch", "LearnedRate", "StatedRate"]
 _USUAL_PERIOD = 60.0  # OpenAI, Anthropic and Azure state limits per minute
 _PERIODS = (1.0, 10.0, 60.0, 3600.0, 86400.0)
 _SLACK = 1.05  # of a period that is compared with a reset
-_REPORTS = 5  # of the latest, that must agree on a bucket's period
-_AGREEMENT = 1.25  # greatest of them over the smallest
+_REPORTS = 5  # of the latest, that must agree on a bucket's period or on a window's end
+_AGREEMENT = 0.2  # by which they may differ
 _RESERVE = 0.02  # of a limit, or one request, that is held back more after each refusal that came unexpected
 _MOST_RESERVE = 0.2
 _FIRST_SPAN = 1.0  # seconds of sending that the first refusal is set against
@@ -61,7 +61,7 @@ class StatedRate:
         self._at = 0.0
         self._resets_at: float | None = None  # of a window
         self._window = False
-        self._periods: deque[float] = deque(maxlen=_REPORTS)
+        self._reports: deque[tuple[float, float]] = deque(maxlen=_REPORTS)  # a bucket's period, a window's end
         self._longest_reset = 0.0
 
     @property
@@ -130,17 +130,25 @@ class StatedRate:
             self._longest_reset = max(self._longest_reset, reset)
             used = self.limit - (self.limit if said.remaining is None else said.remaining)
             if used >= 1 and reset > 0:
-                self._periods.append(reset * self.limit / used)
-        agreed = len(self._periods) == _REPORTS and max(self._periods) <= _AGREEMENT * min(self._periods)
-        if agreed:
-            self.period, self._window = median(self._periods), False
-        elif said.period:
-            self.period, self._window = said.period, reset is not None
-        elif len(self._periods) == _REPORTS or self._longest_reset > _USUAL_PERIOD * _SLACK:
+                self._reports.append((reset * self.limit / used, now + reset))
+        if len(self._reports) == _REPORTS:
+            self._judge_kind()
+        if said.period:
+            self.period = said.period
+        elif self._window or self._longest_reset > self.period * _SLACK:
             fitting = (period for period in _PERIODS if period * _SLACK >= self._longest_reset)
-            self.period, self._window = next(fitting, self._longest_reset), len(self._periods) == _REPORTS
+            self.period = next(fitting, self._longest_reset)
         if self._window and reset is not None:
             self._resets_at = now + reset
+
+    def _judge_kind(self) -> None:
+        periods, ends = zip(*self._reports, strict=True)
+        as_bucket = (max(periods) - min(periods)) / max(periods)
+        as_window = (max(ends) - min(ends)) / self._longest_reset
+        if min(as_bucket, as_window) < _AGREEMENT and as_bucket != as_window:
+            self._window = as_window < as_bucket
+            if not self._window:
+                self.period = median(periods)
 
 
 @dataclass(slots=True)
@@ -177,6 +185,7 @@ class LearnedRate:
         self._first: Epoch | None = None
         self._refused_at: float | None = None  # the rate, in requests per second
         self._blocked_until = now
+        self._least = 1 / _LONGEST_WAIT
         self._at = now
         self._level = 0.0
 
@@ -224,9 +233,11 @@ class LearnedRate:
         elif passed or self._refused_at is not None:
             self._refused_at = rate * _FAR_BACK
 
-    def block(self, until: float) -> None:
-        """Take note that the endpoint told us to wait ``until`` then."""
+    def block(self, until: float, asked: float | None = None) -> None:
+        """Take note that nothing may be sent ``until`` then; ``asked`` are the seconds that the endpoint named."""
         self._blocked_until = max(self._blocked_until, until)
+        if asked is not None:  # after so long it lets one through, so no slower rate is called for
+            self._least = 1 / (asked + _FIRST_WAIT)
 
     def wait(self, now: float, *, busy: bool) -> float:
         """Return the seconds until a request may be sent."""
@@ -250,6 +261,9 @@ class LearnedRate:
     @property
     def rate(self) -> float:
         """Requests per second; only where :attr:`known`."""
+        return max(self._reckoned(), self._least)
+
+    def _reckoned(self) -> float:
         futile = self._futile()
         if self._refused_at is None:
             burst = self._first.passed / _FIRST_SPAN if self._first and not self._closed else 0.0
