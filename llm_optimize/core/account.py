@@ -48,7 +48,8 @@ class Account:
     @property
     def total(self) -> Usage:
         """All rows together."""
-        return _sum(self.rows.values())
+        first, *others = self.rows.values() or (Usage(),)
+        return reduce(Usage.__add__, others, first)
 
     def by_role(self) -> dict[str, Usage]:
         """Return the cost by role, in the order in which the roles first spent."""
@@ -66,6 +67,8 @@ class Account:
         if not self.rows:
             return Account.of(role, "", total)
         seen = self.total
+        if seen == total:
+            return self
         beyond = Usage(
             max(total.calls - seen.calls, 0),
             max(total.tokens_in - seen.tokens_in, 0),

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
-from llm_optimize.core.account import Account
+from llm_optimize.core.account import LOST, Account
 from llm_optimize.core.chat import Piece
 from llm_optimize.core.types import Usage
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.protocols import ReplyLog
 
-__all__ = ["Scope", "SpendGuard", "current_scope", "entered"]
+__all__ = ["Scope", "SpendGuard", "counting", "current_scope", "entered"]
 
 _ROLES = {"proposal": "proposer", "evaluation": "scorer"}
+_COUNTED: ContextVar[list[str] | None] = ContextVar("llm_optimize_counted", default=None)
 _SCOPE: ContextVar[Scope | None] = ContextVar("llm_optimize_scope", default=None)
 
 
@@ -116,6 +117,9 @@ class Scope:
                 evaluation.
         """
         spent = Account.of(role or self._role, model, usage)
+        counted = _COUNTED.get()
+        if counted is not None and role != LOST:
+            counted.append(model)
         with self._lock:
             self._account += spent
 
@@ -136,6 +140,20 @@ class Scope:
             count = self._seen.get(identity, 0)
             self._seen[identity] = count + 1
             return count
+
+
+@contextmanager
+def counting() -> Iterator[list[str]]:
+    """Yield a list that gets the model's name for each call that is counted inside the block.
+
+    A model may be made of others that count their calls themselves; whoever counts around it must not do so again.
+    """
+    counted: list[str] = []
+    token = _COUNTED.set(counted)
+    try:
+        yield counted
+    finally:
+        _COUNTED.reset(token)
 
 
 def current_scope() -> Scope | None:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.account import LOST
-from llm_optimize.core.metering import current_scope
+from llm_optimize.core.metering import counting, current_scope
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, ModelRefused
 from llm_optimize.llm.attempts import watching
@@ -121,10 +121,11 @@ class Priced:
         def lost() -> None:
             scope.add(replace(self.estimate(request), calls=0), asked, LOST)
 
-        with watching(lost):
+        with watching(lost), counting() as inside:
             reply = self._answer(request)
         self._lengths.saw(reply)
-        scope.add(reply.usage, asked, self.role)
+        if not inside:
+            scope.add(reply.usage, asked, self.role)
         return reply
 
     def _within_budget(self, scope: Scope, guard: SpendGuard, request: Request) -> Reply:
@@ -145,9 +146,9 @@ class Priced:
         """Make a call whose money is set aside."""
         actual = Usage()
         try:
-            with watching(lambda: self._lost(call)):
+            with watching(lambda: self._lost(call)), counting() as inside:
                 reply = self._answer(call.limited())
-            actual = reply.usage
+            actual = Usage() if inside else reply.usage
         except KeyboardInterrupt:  # nobody waits for the reply, which may be charged all the same
             actual = call.granted
             call.scope.add(replace(actual, calls=0), call.model, LOST)
@@ -155,6 +156,8 @@ class Priced:
         finally:
             call.guard.settle(call.granted, actual)
         self._lengths.saw(reply, call.limit)
+        if inside:  # a model that is made of others, each of which has counted its own calls
+            return reply
         call.scope.add(actual, call.model, self.role)
         if not actual.estimated:  # only bounds have to hold, so only calls that need one teach
             self.counter.observe(call.request.messages, actual.tokens_in)

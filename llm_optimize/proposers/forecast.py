@@ -68,7 +68,8 @@ class Forecast:
         cut = self.steps is None or self.candidates < self.steps
         head = "the budget buys about" if cut else "at most"
         scored = f", of which scoring {_short(self.candidates * self.scoring.tokens)}" if self.scoring.tokens else ""
-        return f"{head} {self.candidates:,} candidates, about {_short(self.total.tokens)} tokens{scored}{price}"
+        many = "s" * (self.candidates != 1)
+        return f"{head} {self.candidates:,} candidate{many}, about {_short(self.total.tokens)} tokens{scored}{price}"
 
 
 def first_past(problem: Problem) -> History:

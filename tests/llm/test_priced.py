@@ -241,6 +241,27 @@ def test_what_an_attempt_may_have_cost_is_counted_before_the_next(hello):
     assert len(model.requests) == 1
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_model_that_is_made_of_others_is_counted_once(hello, guarded):
+    """The best of two judges, each of which counts itself, costs two calls and not three."""
+    parts = [Priced(ScriptedModel(lambda _r: reply(20, 0, 30), name=name, free=False), PRICES) for name in "ab"]
+
+    class Both:
+        name = "both"
+
+        def complete(self, request):
+            first, _ = (part.complete(request) for part in parts)
+            return first
+
+    ledger, scope = unit()
+    if not guarded:
+        scope.guard = None
+    with entered(scope):
+        Priced(Both(), PRICES).complete(hello)
+    assert {model: usage.tokens for model, usage in scope.account.by_model().items()} == {"a": 50, "b": 50}
+    assert ledger.committed()["tokens"] == 100 * guarded
+
+
 def test_prompts_are_counted_better_after_real_replies():
     """A tokenizer that makes three times the tokens is learned, where a cap needs estimates."""
     request = Request((Message("user", "some words of a long prompt " * 20),))

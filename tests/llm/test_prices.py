@@ -22,6 +22,14 @@ def test_known_models_have_their_published_price():
     assert PriceBook().dollars("gpt-5", Usage(1, 100_000, 100_000)) == pytest.approx(fresh / 10)
 
 
+def test_tiers_are_priced_by_the_size_of_the_prompt():
+    """Long prompts of gemini-2.5-pro cost twice as much per token; the cached part is cheaper in both tiers."""
+    short, long = (PriceBook().dollars("gemini-2.5-pro", Usage(1, size)) / size for size in (100_000, 300_000))
+    assert long == pytest.approx(2 * short)
+    cached = PriceBook().dollars("gemini-2.5-pro", Usage(1, 300_000, 300_000)) / 300_000
+    assert cached == pytest.approx(long / 10)
+
+
 def test_a_gateways_prefix_is_looked_through():
     """``openai/gpt-4`` costs what ``gpt-4`` costs."""
     assert PriceBook().dollars("openai/gpt-4", MILLION) == PriceBook().dollars("gpt-4", MILLION)
