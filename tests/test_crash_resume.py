@@ -45,7 +45,7 @@ def on_disk(path):
     texts = {one.id: one.text.strip() for event in events if isinstance(event, Proposed) for one in event.candidates}
     told = [event.candidate_id for event in events if isinstance(event, Told)]
     connection = sqlite3.connect(path)
-    keys = {key for (key,) in connection.execute("SELECT key FROM replies")}
+    keys = {key for (key,) in connection.execute("SELECT key FROM replies WHERE key LIKE 'proposal/%'")}
     connection.close()
     return texts, told, keys
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.protocols import ExchangeLog
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.asked import REQUEST, TEXT, read_request
-from llm_optimize.llm.recorded import REFUSED, refusal_from_json, reply_from_json
+from llm_optimize.llm.recorded import RECALLED, REFUSED, refusal_from_json, reply_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +34,10 @@ class Exchange:
         reply: the answer; None where the endpoint refused the prompt as too long.
         model: the name of the model that was asked; where that is not known, the name that it answered under.
         defaults: the model's own settings, such as its temperature; those of the request win.
-        begun: how many results and words of guidance the study had when the unit began.
+        begun: how many results and words of guidance the study had when the unit began; in the last session that used
+            the reply.
+        recalled: whether that was a later session than the one that asked, with more of a past to show; then its own
+            prompt was another than ``request``.
         refusal: the error, where there is no reply.
     """
 
@@ -45,6 +48,7 @@ class Exchange:
     model: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     begun: int = 0
+    recalled: bool = False
     refusal: ContextTooLong | None = None
 
 
@@ -77,7 +81,7 @@ def exchange_names(store: Store, study: str) -> list[str]:
     Raises:
         BadInput: the store keeps no exchanges.
     """
-    return [name for name in _log(store).keys(study) if not name.startswith((TEXT, REQUEST))]
+    return [name for name in _log(store).keys(study) if not name.startswith((TEXT, REQUEST, RECALLED))]
 
 
 def read_exchanges(store: Store, study: str, names: Sequence[str]) -> Iterator[Exchange]:
@@ -88,8 +92,14 @@ def read_exchanges(store: Store, study: str, names: Sequence[str]) -> Iterator[E
     """
     log = _log(store)
     recall = lru_cache(_TEXTS_HELD)(lambda key: log.recall(study, key))  # a text stands in many prompts
+    later: dict[str, int] = {}
+    for entry in log.keys(study, RECALLED):
+        position, _, name = entry.removeprefix(RECALLED).partition("/")
+        later[name] = int(position)
     for name in names:
-        yield _exchange(name, log.recall(study, name) or "", log.recall(study, REQUEST + name), recall)
+        one = _exchange(name, log.recall(study, name) or "", log.recall(study, REQUEST + name), recall)
+        begun = later.get(name, one.begun)
+        yield one if begun == one.begun else replace(one, begun=begun, recalled=True)
 
 
 def _log(store: Store) -> ExchangeLog:
@@ -106,4 +116,6 @@ def _exchange(name: str, body: str, asked: str | None, recall: Callable[[str], s
         return Exchange(f"{kind}/{number}", key, None, reply, reply.model if reply is not None else "")
     request, around = read_request(name, asked, recall)
     refusal = None if reply is not None else refusal_from_json(body)
-    return Exchange(around.unit, request.key, request, reply, around.model, around.defaults, around.begun, refusal)
+    return Exchange(
+        around.unit, request.key, request, reply, around.model, around.defaults, around.begun, refusal=refusal
+    )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.protocols import ChatModel, ReplyLog
 
 __all__ = [
+    "RECALLED",
     "REFUSED",
     "Recorded",
     "refusal_from_json",
@@ -42,6 +43,11 @@ __all__ = [
 
 REFUSED = "refused/"
 """Entries of the log under this are prompts that were too long, with what the endpoint said."""
+
+
+RECALLED = "recalled/"
+"""Entries under this say how far the study had come when a reply of an earlier session was used: another prompt was
+made then, which showed more of the past than the one that the reply was given to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class Recorded:
         if kept is not None:
             reply = reply_from_json(kept)
             answered_from("log")
+            if _keeps_exchanges(scope.replies):
+                scope.replies.remember_all(scope.study, {f"{RECALLED}{scope.begun}/{scope.name}/{key}": ""})
             model = {**_settings(self.inner), **request.settings}.get("model") or self.name
             scope.recalled(reply.usage, str(model), _role(self.inner))
             return reply

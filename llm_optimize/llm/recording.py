@@ -78,6 +78,8 @@ def exchange_to_json(exchange: Exchange) -> str:
     """Return an exchange as one line of JSON; :func:`exchange_from_json` is its inverse."""
     content: dict[str, Any] = {"unit": exchange.unit, "key": exchange.key, "begun": exchange.begun}
     content |= {"model": exchange.model, "defaults": public(exchange.defaults)}
+    if exchange.recalled:
+        content["recalled"] = True
     content["request"] = None if exchange.request is None else _request_fields(exchange.request)
     if exchange.reply is not None:
         content["reply"] = json.loads(reply_to_json(exchange.reply))
@@ -103,7 +105,8 @@ def exchange_from_json(line: str) -> Exchange:
             _typed(content, "model", str),
             _typed(content, "defaults", dict),
             _typed(content, "begun", int),
-            refusal_from_json(json.dumps(content["refused"])) if "refused" in content else None,
+            content.get("recalled", False) is True,
+            refusal=refusal_from_json(json.dumps(content["refused"])) if "refused" in content else None,
         )
     except KeyError as error:
         msg = f"it has no {error}"

@@ -123,8 +123,14 @@ def _unlimited(request: Request) -> Request:
 
 
 def _parting(exchange: Exchange, request: Request, look: Callable[[Request], Request]) -> str:
-    """Return where ``request`` departs from the recorded one; nothing is known of a request that was not kept."""
-    return "" if exchange.request is None else parting(look(exchange.request), request, exchange.unit)
+    """Return where ``request`` departs from the recorded one; of some requests nothing is known.
+
+    Neither of those that earlier versions did not keep, nor of those for which a resumed session used a reply that it
+    found in the log.
+    """
+    return (
+        "" if exchange.request is None or exchange.recalled else parting(look(exchange.request), request, exchange.unit)
+    )
 
 
 def is_recorded(model: object) -> bool:
