@@ -16,6 +16,7 @@ from llm_optimize.llm.fake import ScriptedModel
 from llm_optimize.llm.tools import Tool
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.stores.memory import MemoryStore
+from llm_optimize.stores.sqlite import SQLiteStore
 from llm_optimize.testing.quirks import Quirks
 from llm_optimize.testing.server import Answer, ScriptedServer
 
@@ -115,9 +116,9 @@ def test_calls_that_are_streamed_are_carried_out_and_heard() -> None:
     assert next(piece.text for piece in ear.pieces if piece.kind == "tool") == "count({})"
 
 
-def proposals(store):
+def proposals(store, study="one"):
     """Return each proposal's texts, ideas and origins."""
-    events = [event for _, event in store.read("one") if isinstance(event, Proposed)]
+    events = [event for _, event in store.read(study) if isinstance(event, Proposed)]
     return [[(one.text, one.idea, one.origin, one.parent) for one in event.candidates] for event in events]
 
 
@@ -214,3 +215,20 @@ def test_ctrl_c_while_a_tool_hangs_ends_the_run_at_once() -> None:
     waiting.set()
     assert result.interrupted
     assert result.best_x == "start"
+
+
+def test_a_recorded_run_with_tools_is_repeated_offline(tmp_path, capsys) -> None:
+    """The tools are called again, the recorded model answers; the same calls and candidates are in the log."""
+    path, store = tmp_path / "job.py", ["--store", str(tmp_path / "a.db")]
+    path.write_text(TASK)
+    with ScriptedServer(calling()) as server:
+        words = ["run", str(path), "--base-url", server.url, "--model", "scripted", "--study", "one"]
+        assert command_line([*words, *store]) == 0
+    recording = str(tmp_path / "run.jsonl")
+    assert command_line(["export", "one", "--exchanges", recording, *store]) == 0
+    assert command_line(["run", str(path), "--model", f"recorded:{recording}", "--study", "two", *store]) == 0
+    capsys.readouterr()
+    assert command_line(["show", "two", "--log", *store]) == 0
+    assert "tool count({})" in capsys.readouterr().out
+    with SQLiteStore(tmp_path / "a.db") as log:
+        assert proposals(log, "one") == proposals(log, "two")
