@@ -51,7 +51,8 @@ class ChatProposer:
             the reply; where it does not, the endpoint says so and the window shrinks by itself.
         settings: fields of each request, such as ``temperature``.
         reasks: how often a reply without a usable candidate is asked for again.
-        tools: functions that the model may call before it answers, or :class:`~llm_optimize.llm.tools.Tool` values.
+        tools: functions that the model may call before it answers, or :class:`~llm_optimize.llm.tools.Tool` values;
+            called again when an interrupted proposal is resumed, whose recorded replies are used all the same.
             With tools each draft is asked for by a call of its own.
         tool_calls: how many calls of tools it has for one proposal; then it must answer.
         counter: counts tokens; None means the one for the model's name.
