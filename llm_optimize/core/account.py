@@ -20,7 +20,7 @@ LOST = "lost"
 
 _MORE = 1 + 1e-9  # a sum of prices that is larger than this times another is not the same in another order
 
-Rows = Mapping[tuple[str, str], Usage]
+_Rows = Mapping[tuple[str, str], Usage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Account:
         (3, 2, 3)
     """
 
-    rows: Rows = field(default_factory=lambda: MappingProxyType({}))
+    rows: _Rows = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def of(cls, role: str, model: str, usage: Usage) -> Account:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from llm_optimize.core.budget import Budget
-from llm_optimize.core.ledger import Ledger, UnitGuard
 from llm_optimize.core.events import Opened, Proposed, Told
 from llm_optimize.core.history import History
+from llm_optimize.core.ledger import Ledger, UnitGuard
 from llm_optimize.core.stopping import MaxSteps, Plateau, StopFile, TargetScore, WallClock
 from llm_optimize.core.types import Candidate, Evaluation, Problem, Usage
 from llm_optimize.errors import BadInput, BudgetExceeded
