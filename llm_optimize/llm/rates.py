@@ -34,6 +34,8 @@ _RESERVE = 0.02  # of a limit, or one request, that is held back more after each
 _MOST_RESERVE = 0.2
 _FIRST_SPAN = 1.0  # seconds of sending that the first refusal is set against
 _LATE = 0.25  # seconds that a turn may be taken late without being lost; more would be a burst, perhaps refused
+_CATCH_UP = 0.25  # of the first burst that passed: what may be sent at once after the endpoint made us wait
+_CHANCE = 2  # requests that may pass at once where nothing is saved up
 _FIRST_WAIT = 0.5  # seconds; doubled with each refusal while nothing is let through
 _LONGEST_WAIT = 30.0
 _EPOCHS = 8  # between refusals, that are remembered
@@ -252,8 +254,9 @@ class LearnedRate:
         passed = max(now - before, 0.0)
         if self.known:
             rate = self.rate
-            late = _LATE * rate if before >= self._blocked_until else 0.0
-            self._level = min(self._level + passed * rate, 1.0 + late)
+            savings = self._first.passed if self._first else 0
+            more = _LATE * rate if before >= self._blocked_until else _CATCH_UP * max(savings - _CHANCE, 0)
+            self._level = min(self._level + passed * rate, 1.0 + more)
         if busy:
             self._open.busy += passed
             self._open.free += passed - max(min(now, self._blocked_until) - before, 0.0)
