@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 """The top of the repository."""
 
-_NAMED = ("LLM_OPTIMIZE_HOME", "LLM_OPTIMIZE_MODEL", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+_NAMED = ("LLM_OPTIMIZE_CACHE", "LLM_OPTIMIZE_HOME", "LLM_OPTIMIZE_MODEL", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
 _OUTSIDE = [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]
 
 
