@@ -121,7 +121,8 @@ def culprit(about: Complaint, sent: Mapping[str, Any]) -> str | None:
     name = _named(about, sent)
     if name is None or name not in FIELDS:
         return None
-    return feature(name, sent) if name in _OURS or _is_unsupported(about) else None
+    unsupported = name in _OURS or _is_unsupported(about) or (name == "response_format" and _lists_kinds(about))
+    return feature(name, sent) if unsupported else None
 
 
 def feature(name: str, sent: Mapping[str, Any]) -> str:
@@ -165,6 +166,13 @@ def _pattern(name: str) -> str:
     quoted = rf"['\"`]{name}['\"`]"
     plain = rf"(?:supports?|parameters?|arguments?|fields?|supplied):? {name}\b" if name in _WORDS else rf"\b{name}\b"
     return f"{quoted}|{_SPOKEN.get(name, plain)}"
+
+
+def _lists_kinds(about: Complaint) -> bool:
+    """Whether the kinds of ``response_format`` that are known are listed, as llama-cpp-python does with status 500."""
+    return bool(re.search(r"json_object|\btext\b", about.text)) and not re.search(
+        "invalid schema", about.text, re.IGNORECASE
+    )
 
 
 def _is_unsupported(about: Complaint) -> bool:

@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llm_optimize.llm.complaints import culprit, shape, suspects
 
@@ -32,6 +33,8 @@ _FAILING = 500
 _STRIKES = 2  # a server may fail by chance: only the second time is a field that it fails with held to be the cause
 _CAPS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _BOTH_CAPS, _TWO_CAPS = "both limits", "two limits"  # send both names; both names at once are refused
+_OLD_NAME_TOO = "the older name of the limit as well"
+_NEW_NAME_ALONE = (".openai.com", ".azure.com")  # where both names at once are refused
 _SLACK, _LEEWAY = 1.05, 4  # endpoints count a reply's last tokens differently
 _EFFECTS = {
     "json_schema": "the schema of response_format is not enforced from now on",
@@ -57,7 +60,9 @@ class Facts:
 
     def __init__(self, where: str = "", model: str = "") -> None:
         """Know nothing."""
-        self.refused: frozenset[str] = frozenset()
+        host = f".{urlsplit(where).hostname or ''}"
+        # llama-cpp-python ignores the newer name in silence, and a reply without a limit may never end
+        self.refused: frozenset[str] = frozenset(() if host.endswith(_NEW_NAME_ALONE) else (_OLD_NAME_TOO,))
         self.unable: frozenset[str] = frozenset()
         self._where, self._model = where, model
         self._caps_hold = True
@@ -212,7 +217,7 @@ class Adapting:
 
     def _sends_both_caps(self, about: Complaint) -> bool:
         added = _CAPS.keys() <= self._sent.keys() and not _CAPS.keys() <= self._wanted.keys()
-        return added and any(name in about.text for name in _CAPS)
+        return added and all(name in about.text for name in _CAPS)
 
     def _judge_cap(self, reply: Reply, cap: int) -> None:
         if reply.usage.tokens_out > _SLACK * cap + _LEEWAY:
@@ -264,6 +269,9 @@ def _adapt_caps(body: dict[str, Any], refused: frozenset[str]) -> None:
             value = body.pop(name)
             if other not in refused:
                 body.setdefault(other, value)
+    newer = "max_completion_tokens"
+    if newer in body and _OLD_NAME_TOO in refused and not refused & {_TWO_CAPS, "max_tokens"}:
+        body.setdefault("max_tokens", body[newer])
     if _BOTH_CAPS in refused and _TWO_CAPS not in refused:
         for name, other in _CAPS.items():
             if name in body and other not in refused:

@@ -72,7 +72,8 @@ def test_the_limit_on_tokens_goes_under_the_name_that_is_taken(told):
                 model = OpenAIChat("m", server.url)
                 replies = [model.complete(request(**{name: 2})) for _ in range(2)]
                 assert [reply.finish_reason for reply in replies] == ["length", "length"]
-                assert [received.body.get(other) for received in server.requests] == [None, 2, 2]
+                first = None if name == "max_tokens" else 2  # the older name goes along from the start
+                assert [received.body.get(other) for received in server.requests] == [first, 2, 2]
                 assert quirks.caps_output(server.url, "m")
     assert told() == []
 
@@ -88,16 +89,32 @@ def test_a_limit_that_no_name_is_taken_for(told):
 
 def test_a_limit_that_is_ignored_is_sent_under_both_names(told):
     """A reply beyond the limit makes the next call send both names; a reply that is cut off shows that it holds."""
-    deaf = Quirks(ignores=frozenset({"max_completion_tokens"}))
+    deaf = Quirks(ignores=frozenset({"max_tokens"}))
     with ScriptedServer(lambda _b, _i: "word " * 50, quirks=deaf) as server:
         model = OpenAIChat("m", server.url)
         assert quirks.caps_output(server.url, "m")
-        assert model.complete(request(max_completion_tokens=10)).usage.tokens_out == 50
+        assert model.complete(request(max_tokens=10)).usage.tokens_out == 50
         assert not quirks.caps_output(server.url, "m")
-        assert model.complete(request(max_completion_tokens=10)).usage.tokens_out == 10
+        assert model.complete(request(max_tokens=10)).usage.tokens_out == 10
         assert quirks.caps_output(server.url, "m")
-        assert server.requests[1].body["max_tokens"] == 10
+        assert server.requests[1].body["max_completion_tokens"] == 10
     assert len(told()) == 1
+
+
+def test_the_newer_name_of_the_limit_does_not_go_alone(told):
+    """A server that ignores it in silence, as llama-cpp-python does, still cuts the very first reply."""
+    deaf = Quirks(ignores=frozenset({"max_completion_tokens"}))
+    with ScriptedServer(lambda _b, _i: "word " * 50, quirks=deaf) as server:
+        assert OpenAIChat("m", server.url).complete(request(max_completion_tokens=10)).usage.tokens_out == 10
+        assert len(server.requests) == 1
+    assert told() == []
+
+
+def test_openai_itself_gets_the_newer_name_alone():
+    """Its reasoning models refuse the older one."""
+    facts = quirks.of("https://api.openai.com/v1", "gpt-5")
+    assert adapted({"max_completion_tokens": 5}, facts.refused) == {"max_completion_tokens": 5}
+    assert adapted({"max_completion_tokens": 5}, quirks.of("http://127.0.0.1/v1", "x").refused)["max_tokens"] == 5
 
 
 def test_both_names_of_the_limit_may_be_too_many(told):
