@@ -187,7 +187,8 @@ class Fences:
         if why:
             self.missing.append(("seccomp", why))
             return b""
-        return seccomp.build(self._network, private_files="mount" in self._kinds)
+        own_files, own_processes = "mount" in self._kinds, "pid" in self._kinds
+        return seccomp.build(self._network, private_files=own_files, own_processes=own_processes)
 
 
 _OF_PROC = tuple(f"/proc/{name}" for name in ("self", "cpuinfo", "meminfo", "stat", "loadavg", "uptime", "filesystems"))

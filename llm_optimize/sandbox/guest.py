@@ -97,7 +97,8 @@ def _open_lane(control: socket.socket, descriptors: list[int], order: dict[str, 
     group, ungrouped = _group(order)
     order["socket_kb"] = lane.socket_kb()
     if order["drop"] and not seccomp.unavailable():  # built once, here, where its policy can be read
-        seccomp.build(order["network"], private_files="mount" in keeping.kinds(order))
+        kinds = keeping.kinds(order)
+        seccomp.build(order["network"], private_files="mount" in kinds, own_processes="pid" in kinds)
     middle = os.fork()
     if middle:
         os.close(heard)
