@@ -38,6 +38,8 @@ _DEFAULTS: Mapping[str, Any] = {"wall_s": 10, "cpu_s": 10, "memory_mb": 512, "fi
 _HONEST = "_honest"
 _HIDDEN = "hidden-answer-QZJX7713"
 _SHARED = (3, 1, 4, 1, 5)
+_BY_TIME = "it was stopped by a limit of time, which on another machine it may not reach"
+_BY_SLOWNESS = "a slow machine may look the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Attempt:
         by: layers each of which stops it, as far as was found out; empty when the back end itself does.
         only_by: layers of which one must be in force for it to be held; empty where the others do.
         needs: layers without which it is not run, as it could take the machine down: one of each group must be there.
+        endless: whether it never ends by itself, however long it is given.
         limits: what it may use.
         source: its text.
     """
@@ -61,6 +64,7 @@ class Attempt:
     by: tuple[str, ...]
     only_by: frozenset[str]
     needs: tuple[frozenset[str], ...]
+    endless: bool
     limits: Limits
     source: str
 
@@ -95,6 +99,7 @@ def _read(path: Path) -> Attempt:
         by=tuple(head.get("by", "").split()),
         only_by=frozenset(head.get("only-by", "").split()),
         needs=tuple(frozenset(group.split("|")) for group in head.get("needs", "").split()),
+        endless=head.get("endless") == "yes",
         limits=Limits(**{**_DEFAULTS, **asked}),
         source=source,
     )
@@ -208,6 +213,7 @@ class Verdict:
         why: what shows that it got through, or why it was not run.
         layers: the layers in force.
         seconds: wall time of the program.
+        doubt: what a slow machine may have had to do with the verdict; empty where it had nothing.
     """
 
     attempt: Attempt
@@ -216,6 +222,7 @@ class Verdict:
     why: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     seconds: float = 0.0
+    doubt: str = ""
 
 
 class Attack:
@@ -235,32 +242,51 @@ class Attack:
         self._box = box
         self._bait = bait
         self._own_inputs = {"shared": list(_SHARED), **(inputs or {})}
-        self._start()
+        self._fresh = False
+        self.renew()
 
-    def run(self, attempt: Attempt, *, wall_s: float | None = None) -> Verdict:
+    def renew(self) -> None:
+        """Start the sandbox and the bait anew if the last attempt got through: nothing is to be blamed on the next.
+
+        Raises:
+            SandboxError: the sandbox does not work, or what the last attempt left is found by an honest program.
+        """
+        if not self._fresh:
+            self._start()
+            self._fresh = True
+
+    def run(self, attempt: Attempt, *, wall_s: float | None = None, patience: float = 1) -> Verdict:
         """Run one attempt and look after it.
 
         Args:
             attempt: the program.
-            wall_s: a wall limit to which its own is cut if it may end with ``timeout``, or None.
+            wall_s: a wall limit to which its own is cut if it never ends by itself, or None.
+            patience: what the limits of time are multiplied by if it does end by itself.
+
+        Raises:
+            SandboxError: as :meth:`renew`, which is called first.
         """
+        self.renew()
         missing = attempt.missing(self.layers)
         if missing:
             return Verdict(attempt, "not run", why=(f"needs {missing}",), layers=self.layers)
-        if wall_s is not None and "timeout" in attempt.expect:
-            attempt = replace(attempt, limits=replace(attempt.limits, wall_s=min(wall_s, attempt.limits.wall_s)))
+        limits = _timed(attempt, wall_s, patience)
+        sure: list[str] = []
         try:
             self._box.run("x = secret", {"secret": _HIDDEN}, ["x"])
-            done = self._box.run(attempt.source, self._inputs, ["breached"], attempt.limits)
-            problems = [*self._own(attempt, done), *self._bait.touched(), *self._next(), *leftovers.more(self._before)]
+            done = self._box.run(attempt.source, self._inputs, ["breached"], limits)
+            sure = [*self._signs(done), *self._bait.touched()]
+            problems = [*_wrong_end(attempt, done), *sure, *self._next(), *leftovers.more(self._before)]
         except SandboxError as error:
-            lines = (f"the sandbox itself failed: {error}", *self._bait.touched(), *leftovers.more(self._before))
-            self._start()
-            return Verdict(attempt, "through", "", lines, self.layers)
+            done = Finished(ok=False, reason="killed", layers=self.layers)
+            sure = [*sure, *self._bait.touched()]
+            problems = [f"the sandbox itself failed: {error}", *sure, *leftovers.more(self._before)]
         if not problems:
-            return Verdict(attempt, "held", done.reason, (), done.layers, done.seconds)
-        self._start()  # what this one left is not to be blamed on the next
-        return Verdict(attempt, "through", done.reason, tuple(problems), done.layers, done.seconds)
+            doubt = _BY_TIME if done.reason in ("timeout", "cpu") and not attempt.endless else ""
+            return Verdict(attempt, "held", done.reason, (), done.layers, done.seconds, doubt)
+        self._fresh = False
+        doubt = "" if sure else _BY_SLOWNESS
+        return Verdict(attempt, "through", done.reason, tuple(problems), done.layers, done.seconds, doubt)
 
     def _start(self) -> None:
         self._box.close()
@@ -278,8 +304,9 @@ class Attack:
     def _honest(self) -> Finished:
         return self._box.run(_honest(), self._inputs, ["score", "state", "left"])
 
-    def _own(self, attempt: Attempt, done: Finished) -> list[str]:
-        found = [] if done.reason in attempt.expect else [f"ended with {done.reason}: {done.message[-200:]}"]
+    def _signs(self, done: Finished) -> list[str]:
+        """What no slowness of the machine explains."""
+        found = []
         if done.values.get("breached", False) is True:
             found.append("the program says so itself")
         if self._bait.canary in done.stdout + done.stderr + str(done.values):
@@ -301,3 +328,14 @@ class Attack:
                         None
                     )
         return list(found)
+
+
+def _wrong_end(attempt: Attempt, done: Finished) -> list[str]:
+    return [] if done.reason in attempt.expect else [f"ended with {done.reason}: {done.message[-200:]}"]
+
+
+def _timed(attempt: Attempt, wall_s: float | None, patience: float) -> Limits:
+    own = attempt.limits
+    if attempt.endless:
+        return own if wall_s is None else replace(own, wall_s=min(wall_s, own.wall_s))
+    return replace(own, wall_s=own.wall_s * patience, cpu_s=own.cpu_s * patience)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_optimize.errors import SandboxError
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
 __all__ = ["Pipe", "collect"]
 
 _CHUNK = 1 << 18
 _GRACE_S = 20.0
-_END = b'{"end": true}'
+_FIRST_MS = 2.0
 
 
 @dataclass
@@ -53,11 +53,12 @@ class Pipe:
         return self.open
 
 
-def collect(channel: socket.socket, pipes: list[Pipe], seconds: float) -> tuple[dict[str, Any], str]:
+def collect(channel: socket.socket, end: bytes, pipes: Sequence[Pipe], seconds: float) -> tuple[bytes, str]:
     """Read the pipes until the lane reports that every process of the program is gone.
 
     Args:
-        channel: the lane's socket; an order to end the program is sent on it when a cap or the deadline is passed.
+        channel: the lane's socket.
+        end: what is sent on it to have the program ended, when a cap or the deadline is passed.
         pipes: filled with what was written.
         seconds: the wall limit.
 
@@ -67,14 +68,16 @@ def collect(channel: socket.socket, pipes: list[Pipe], seconds: float) -> tuple[
     Raises:
         SandboxError: the lane died, or did not end the program when told to.
     """
+    deadline, cause = time.monotonic() + seconds, ""
     for pipe in pipes:
         os.set_blocking(pipe.descriptor, False)
     poller = select.poll()
     poller.register(channel, select.POLLIN)
+    # most programs are short: we do not wake for what they write, and for its end, but read it all at the end
+    poller.poll(min(_FIRST_MS, seconds * 1000))
     by_descriptor = {pipe.descriptor: pipe for pipe in pipes}
     for descriptor in by_descriptor:
         poller.register(descriptor, select.POLLIN)
-    deadline, cause = time.monotonic() + seconds, ""
     while True:
         ready = {number for number, _ in poller.poll(max(0.0, deadline - time.monotonic()) * 1000 + 1)}
         if channel.fileno() in ready:
@@ -92,22 +95,22 @@ def collect(channel: socket.socket, pipes: list[Pipe], seconds: float) -> tuple[
                 raise SandboxError(msg)
         elif found:
             cause, deadline = found, time.monotonic() + _GRACE_S
-            _send_end(channel)
+            _send_end(channel, end)
 
 
-def _passed(pipes: list[Pipe], deadline: float) -> str:
+def _passed(pipes: Sequence[Pipe], deadline: float) -> str:
     for pipe in pipes:
         if pipe.seen > pipe.stop_at:
             return pipe.reason
     return "timeout" if time.monotonic() >= deadline else ""
 
 
-def _send_end(channel: socket.socket) -> None:
+def _send_end(channel: socket.socket, end: bytes) -> None:
     with suppress(OSError):  # its end shows as an end of file on the next look
-        channel.send(_END)
+        channel.send(end)
 
 
-def _report(channel: socket.socket) -> dict[str, Any]:
+def _report(channel: socket.socket) -> bytes:
     try:
         message = channel.recv(1 << 16)
     except OSError:
@@ -115,11 +118,10 @@ def _report(channel: socket.socket) -> dict[str, Any]:
     if not message:
         msg = "the sandbox's own process died while a program ran in it; nothing was run again"
         raise SandboxError(msg)
-    report: dict[str, Any] = json.loads(message)
-    return report
+    return message
 
 
-def _drain(pipes: list[Pipe]) -> None:
+def _drain(pipes: Sequence[Pipe]) -> None:
     # all writers are gone, so what is there is all there is; an end of file may never come if the host itself forked
     for pipe in pipes:
         while pipe.open and pipe.read():

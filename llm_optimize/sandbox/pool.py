@@ -13,7 +13,7 @@ from llm_optimize.errors import LLMOptimizeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from llm_optimize.sandbox.warm import Lane
+    from llm_optimize.sandbox.driving import Lane
 
 __all__ = ["LanePool"]
 
@@ -45,7 +45,7 @@ class LanePool:
         try:
             yield lane
             with self.lock:
-                good = generation == self._generation and lane.usable and len(self._idle) < _KEPT
+                good = generation == self._generation and len(self._idle) < _KEPT
                 keep = good and lane.served < self._serves
                 if keep:
                     self._idle.append(lane)

@@ -7,7 +7,6 @@ walls that the machine allows are found out with the first lane; weaker ones tha
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import logging
 import os
@@ -16,19 +15,21 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.errors import SandboxError
 from llm_optimize.sandbox.base import ONE_THREAD, Layers
+from llm_optimize.sandbox import wire
 from llm_optimize.sandbox.collecting import Pipe
+from llm_optimize.sandbox.driving import LaneRefused, Work
 from llm_optimize.sandbox.exchange import scratch
 from llm_optimize.sandbox.live_lane import LiveInLane
 from llm_optimize.sandbox.pool import LanePool
 from llm_optimize.sandbox.verdict import MAX_RESULT_BYTES, Observed, encode_inputs, encode_task, verdict
-from llm_optimize.sandbox.warm import LaneRefused, WarmParent, memory_file
+from llm_optimize.sandbox.warm import WarmParent, memory_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llm_optimize.sandbox.base import Finished, Limits, Program
+    from llm_optimize.sandbox.driving import Lane, Report
     from llm_optimize.sandbox.live import Live
-    from llm_optimize.sandbox.warm import Lane, Report
 
 __all__ = ["ENVIRONMENT", "ZygoteBackend", "output_pipes"]
 
@@ -132,21 +133,26 @@ class ZygoteBackend:
                 self._parent = None
 
     def _with_files(self, program: Program) -> tuple[Lane, Report, float]:
+        limits = program.limits
+        task, inputs = encode_task(program), encode_inputs(program)
+        bounds = (limits.memory_mb, limits.cpu_s, limits.processes, limits.files_mb)
+        message, inside = wire.task(bounds, task, inputs)
+        if inside:
+            return self._run(limits, message)
         with contextlib.ExitStack() as stack:
             files = []
-            for chunks in (encode_task(program), encode_inputs(program)):
+            for chunks in (task, inputs):
                 files.append(memory_file(chunks))
                 stack.callback(os.close, files[-1])
-            return self._run(program.limits, files)
+            return self._run(limits, message, files)
 
-    def _run(self, limits: Limits, files: list[int]) -> tuple[Lane, Report, float]:
+    def _run(self, limits: Limits, message: bytes, files: Sequence[int] = ()) -> tuple[Lane, Report, float]:
         while True:
             pipes = output_pipes(limits)
             with self._pool.borrowed() as lane, _folder(needed=self._level > 0) as folder:
-                order = {"run": "data", "limits": dataclasses.asdict(limits), "folder": folder}
                 start = time.perf_counter()
                 try:
-                    report = lane.run(order, pipes, limits.wall_s, behind=files)
+                    report = lane.evaluate(Work(message, limits, folder, files), pipes, limits.wall_s)
                 except ConnectionError:
                     continue  # it was gone before the order reached it: nothing ran, and the pool will not keep it
                 return lane, report, time.perf_counter() - start
