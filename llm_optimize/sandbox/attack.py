@@ -7,7 +7,9 @@ score what they scored before, and nothing may be left on the machine.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.sandbox.box import Sandbox
 
-__all__ = ["WALLS", "Attack", "Attempt", "Bait", "Verdict", "attempts"]
+__all__ = ["WALLS", "Attack", "Attempt", "Bait", "HeldBy", "Verdict", "attempts"]
 
 WALLS = frozenset({"pid", "mount"})
 """Layers without which a hostile program would reach this machine's own processes and files."""
@@ -40,6 +42,32 @@ _HIDDEN = "hidden-answer-QZJX7713"
 _SHARED = (3, 1, 4, 1, 5)
 _BY_TIME = "it was stopped by a limit of time, which on another machine it may not reach"
 _BY_SLOWNESS = "a slow machine may look the same"
+_ENDED = "the next honest program ended with"
+_UNSURE = re.compile(rf"{_ENDED}|\d+ more |orphan ")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """Which layers hold a program: ``held_by.json``, written by ``tests/soak/matrix.py --tables``.
+
+    Attributes:
+        needed: layers without which it gets through although all others are in force.
+        by: layers each of which holds it with all others off.
+        bare: ``held``, ``through`` or ``not run``: what becomes of it with every layer off; empty if not measured.
+    """
+
+    needed: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    bare: str = ""
+
+    def told(self, layers: tuple[str, ...]) -> str:
+        """Say which of the ``layers`` hold it, such as ``only by seccomp``; empty if that is not known."""
+        needed, by = ([name for name in names if name in layers] for names in (self.needed, self.by))
+        if needed:
+            return f"only by {' and '.join(needed)}"
+        if by:
+            return f"by {' or '.join(by)}"
+        return {"held": "without any layer as well", "through": "by layers together"}.get(self.bare, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +78,7 @@ class Attempt:
         name: of its file.
         tries: what it tries, in one line.
         expect: the reasons that it may end with.
-        by: layers each of which stops it, as far as was found out; empty when the back end itself does.
+        held_by: which layers hold it, as far as was measured.
         only_by: layers of which one must be in force for it to be held; empty where the others do.
         needs: layers without which it is not run, as it could take the machine down: one of each group must be there.
         endless: whether it never ends by itself, however long it is given.
@@ -61,7 +89,7 @@ class Attempt:
     name: str
     tries: str
     expect: tuple[str, ...]
-    by: tuple[str, ...]
+    held_by: HeldBy
     only_by: frozenset[str]
     needs: tuple[frozenset[str], ...]
     endless: bool
@@ -96,13 +124,19 @@ def _read(path: Path) -> Attempt:
         name=path.stem,
         tries=head["tries"],
         expect=tuple(head["expect"].split("|")),
-        by=tuple(head.get("by", "").split()),
+        held_by=_held_by().get(path.stem, HeldBy()),
         only_by=frozenset(head.get("only-by", "").split()),
         needs=tuple(frozenset(group.split("|")) for group in head.get("needs", "").split()),
         endless=head.get("endless") == "yes",
         limits=Limits(**{**_DEFAULTS, **asked}),
         source=source,
     )
+
+
+@cache
+def _held_by() -> dict[str, HeldBy]:
+    rows = json.loads((_folder() / "held_by.json").read_text("utf-8"))["programs"]
+    return {name: HeldBy(tuple(row["needed"]), tuple(row["by"]), row["bare"]) for name, row in rows.items()}
 
 
 @cache
@@ -276,7 +310,9 @@ class Attack:
             self._box.run("x = secret", {"secret": _HIDDEN}, ["x"])
             done = self._box.run(attempt.source, self._inputs, ["breached"], limits)
             sure = [*self._signs(done), *self._bait.touched()]
-            problems = [*_wrong_end(attempt, done), *sure, *self._next(), *leftovers.more(self._before)]
+            later = [*self._next(), *leftovers.more(self._before)]
+            problems = [*_wrong_end(attempt, done), *sure, *later]
+            sure += [line for line in later if not _UNSURE.match(line)]
         except SandboxError as error:
             done = Finished(ok=False, reason="killed", layers=self.layers)
             sure = [*sure, *self._bait.touched()]
@@ -319,7 +355,7 @@ class Attack:
         for _ in range(2):
             done = self._honest()
             if not done.ok:
-                found[f"the next honest program ended with {done.reason}: {done.message[-200:]}"] = None
+                found[f"{_ENDED} {done.reason}: {done.message[-200:]}"] = None
                 continue
             found.update(dict.fromkeys(f"left for the next: {what}" for what in done.values["left"]))
             for what in ("score", "state"):
