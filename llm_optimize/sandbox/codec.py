@@ -27,7 +27,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "MAX_RESULT_NODES", "NotData", "decode", "encode", "encode_outcome"]
+__all__ = [
+    *("MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "MAX_RESULT_NODES"),
+    *("NotData", "decode", "decode_outcome", "encode", "encode_outcome"),
+]
 
 MAX_BYTES = 512 * 1024 * 1024
 """Size of an encoded value in bytes."""
@@ -44,6 +47,9 @@ _MAX_INT_BYTES = 1024  # so that str() of it always works (sys.set_int_max_str_d
 _MAX_DIMENSIONS = 32
 _SIZES = {b"b": 1, b"i": 8, b"u": 8, b"f": 16, b"c": 32, b"S": 999_999, b"U": 999_999}
 _BIGGEST_CODE_POINT, _PACKED = 0x10FFFF, 4
+# {"reason": "finished", "message": "", "values": ...: how all results begin, in one piece
+_FINISHED = b"m\3\0\0\0s\6\0\0\0reasons\10\0\0\0finisheds\7\0\0\0messages\0\0\0\0s\6\0\0\0values"
+_FINISHED_NODES = 6
 
 
 class NotData(ValueError):
@@ -64,7 +70,13 @@ def encode(value: Any, nodes: int = MAX_NODES) -> list[bytes | memoryview]:  # n
 def encode_outcome(outcome: dict[str, Any]) -> list[bytes | memoryview]:
     """Return what :func:`program.perform` made, encoded; where its values cannot cross, the failure that this is."""
     try:
-        return encode(outcome, MAX_RESULT_NODES)
+        if outcome["reason"] != "finished":
+            return encode(outcome, MAX_RESULT_NODES)
+        writer = _Writer(MAX_RESULT_NODES)
+        writer.nodes = _FINISHED_NODES
+        writer.add(_FINISHED)
+        writer.put(outcome["values"], ("values",), 1)
+        return writer.chunks
     except NotData as error:
         reason, message = "bad_value", f"{error}".removeprefix("['values']")
     except MemoryError:
@@ -79,11 +91,16 @@ def decode(data: bytes | bytearray | memoryview, *, copy: bool = True, nodes: in
         NotData: the bytes are not exactly one well-formed value within the caps.
     """
     reader = _Reader(memoryview(data), nodes, copy=copy)
-    value = reader.take(0)
-    if reader.at != len(reader.data):
-        msg = f"{len(reader.data) - reader.at} bytes follow the value"
-        raise NotData(msg)
-    return value
+    return reader.take_last(0)
+
+
+def decode_outcome(data: bytes | memoryview) -> Any:  # noqa: ANN401 - whatever the program sent
+    """Return what :func:`encode_outcome` made, or any other value; raises as :func:`decode`."""
+    if data[: len(_FINISHED)] != _FINISHED:
+        return decode(data, nodes=MAX_RESULT_NODES)
+    reader = _Reader(memoryview(data), MAX_RESULT_NODES, copy=True)
+    reader.at, reader.nodes = len(_FINISHED), _FINISHED_NODES
+    return {"reason": "finished", "message": "", "values": reader.take_last(1)}
 
 
 class _Counter:
@@ -257,6 +274,13 @@ class _Reader(_Counter):
             msg = f"unknown tag {tag!r}"
             raise NotData(msg)
         return read(self, depth)
+
+    def take_last(self, depth: int) -> Any:  # noqa: ANN401 - data of any shape
+        value = self.take(depth)
+        if self.at != len(self.data):
+            msg = f"{len(self.data) - self.at} bytes follow the value"
+            raise NotData(msg)
+        return value
 
     def take_int(self, _depth: int) -> int:
         (length,) = self.unpack("<I")

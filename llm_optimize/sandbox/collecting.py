@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipe", "collect"]
 
-_CHUNK = 1 << 18
+_CHUNK, _SMALL = 1 << 18, 1 << 13
 _GRACE_S = 20.0
 _FIRST_MS = 2.0
 
@@ -27,7 +27,7 @@ class Pipe:
     """The reading end of a pipe.
 
     Attributes:
-        descriptor: the end to read from; ``collect`` makes it non-blocking.
+        descriptor: the end to read from, which does not block.
         keep: bytes that are kept; the rest is read and dropped.
         stop_at: bytes at which the program is ended.
         reason: the reason for ending it then.
@@ -44,7 +44,7 @@ class Pipe:
     def read(self) -> bool:
         """Read once; return whether there may be more at once."""
         try:
-            part = os.read(self.descriptor, _CHUNK)
+            part = os.read(self.descriptor, _CHUNK if self.seen else _SMALL)  # most give little, and room costs time
         except BlockingIOError:
             return False
         self.seen += len(part)
@@ -69,21 +69,18 @@ def collect(channel: socket.socket, end: bytes, pipes: Sequence[Pipe], seconds: 
         SandboxError: the lane died, or did not end the program when told to.
     """
     deadline, cause = time.monotonic() + seconds, ""
-    for pipe in pipes:
-        os.set_blocking(pipe.descriptor, False)
     poller = select.poll()
     poller.register(channel, select.POLLIN)
     # most programs are short: we do not wake for what they write, and for its end, but read it all at the end
-    poller.poll(min(_FIRST_MS, seconds * 1000))
+    if poller.poll(min(_FIRST_MS, seconds * 1000)):
+        return _last(channel, pipes), cause
     by_descriptor = {pipe.descriptor: pipe for pipe in pipes}
     for descriptor in by_descriptor:
         poller.register(descriptor, select.POLLIN)
     while True:
         ready = {number for number, _ in poller.poll(max(0.0, deadline - time.monotonic()) * 1000 + 1)}
         if channel.fileno() in ready:
-            report = _report(channel)
-            _drain(pipes)
-            return report, cause
+            return _last(channel, pipes), cause
         for descriptor in ready:
             by_descriptor[descriptor].read()
             if not by_descriptor[descriptor].open:
@@ -119,6 +116,12 @@ def _report(channel: socket.socket) -> bytes:
         msg = "the sandbox's own process died while a program ran in it; nothing was run again"
         raise SandboxError(msg)
     return message
+
+
+def _last(channel: socket.socket, pipes: Sequence[Pipe]) -> bytes:
+    report = _report(channel)
+    _drain(pipes)
+    return report
 
 
 def _drain(pipes: Sequence[Pipe]) -> None:

@@ -107,13 +107,13 @@ class Lane:
         self._prepared: tuple[float, ...] = ()
         self._waiting: list[int] = []
         self._number = 0
+        self._end = select.poll()
+        self._end.register(channel, 0)  # an end is told unasked
 
     @property
     def usable(self) -> bool:
         """Whether its end of the socket is open; what it may have said is heard by the next order."""
-        poller = select.poll()
-        poller.register(self._channel, 0)  # an end is told unasked
-        return not poller.poll(0)
+        return not self._end.poll(0)
 
     def evaluate(self, work: Work, pipes: Sequence[Pipe], seconds: float) -> Report:
         """Run a task to its end; afterwards none of its processes is left.
@@ -152,6 +152,7 @@ class Lane:
             theirs = []
             for pipe in pipes:
                 pipe.descriptor, write = os.pipe()
+                os.set_blocking(pipe.descriptor, False)  # noqa: FBT003 - takes no keyword
                 stack.callback(os.close, pipe.descriptor)
                 theirs.append(write)
             with suppress(OSError):  # beyond this user's share of pipe memory: slower, not wrong

@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -45,6 +46,8 @@ __all__ = ["Keeper", "kinds", "receive"]
 _MESSAGE = 1 << 16
 _EVERY_KIND = ("user", "pid", "ipc", "uts", "mount", "net")
 _BACKLOG = 16
+_MANY = 1 << 40
+_UNBOUNDED = {"memory_mb": _MANY, "cpu_s": _MANY, "files_mb": _MANY, "processes": _MANY}
 _F_SETPIPE_SZ, _PIPE_BYTES = 1031, 1 << 20
 _DESCRIPTORS = socket.CMSG_SPACE(8 * 4)
 
@@ -228,6 +231,8 @@ class Keeper:
         theirs.close()
         for descriptor in writing:
             os.close(descriptor)
+        for descriptor in reading:
+            os.set_blocking(descriptor, False)  # noqa: FBT003 - takes no keyword
         spare = _Spare(self._stood, child, confine.open_child(child))
         first = self._stood == 0
         self._stood += 1
@@ -275,6 +280,7 @@ class Keeper:
         self._tell(
             wire.report(spare.number, ended.status, max(ended.peak_kb, peak_kb), ended.cpu_seconds, reason)
         )
+        time.sleep(0.0002)  # the kernel wakes the host on this processor, to run when we wait: not after our next fork
         os.close(spare.alarm)
         if "mount" in self._kinds and confine.look_of_home() != self._untouched:
             confine.fresh_home(self._megabytes)
@@ -309,8 +315,9 @@ class Keeper:
         room = mmap.mmap(-1, wire.ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if self._drop:
             self._rehearse()
+            self._fences.limit(_UNBOUNDED, _MANY)
         size, ancillary, _, _ = channel.recvmsg_into([room], _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
-        channel.close()
+        os.close(channel.detach())  # not by its own close, which takes longer
         if not size:
             os._exit(0)
         order = wire.read(memoryview(room)[:size])

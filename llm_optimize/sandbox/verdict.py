@@ -18,10 +18,12 @@ __all__ = [
     "NoResult",
     "Observed",
     "claimed",
+    "encode_call",
     "encode_inputs",
     "encode_question",
     "encode_task",
     "finished",
+    "source_bytes",
     "verdict",
 ]
 
@@ -72,6 +74,11 @@ def encode_task(program: Program) -> list[bytes | memoryview]:
     return _encode(_task(program), "the call's arguments")
 
 
+def encode_call(program: Program) -> bytes:
+    """Return the program's call, encoded, or nothing where there is none; raises as :func:`encode_task`."""
+    return b"".join(_encode({"call": _call(program)}, "the call's arguments")) if program.call else b""
+
+
 def encode_question(program: Program, *, with_source: bool) -> list[bytes | memoryview]:
     """Return a session's question: the program with its inputs, or without its source only its call.
 
@@ -92,10 +99,17 @@ def encode_inputs(program: Program) -> list[bytes | memoryview]:
 
 
 def _task(program: Program) -> dict[str, Any]:
+    return {"source": source_bytes(program), "outputs": list(program.outputs), "call": _call(program)}
+
+
+def _call(program: Program) -> dict[str, Any] | None:
     call = program.call
-    how = call and {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
-    source = program.source.encode("utf-8", "surrogatepass")  # a lone surrogate is the program's fault: told there
-    return {"source": source, "outputs": list(program.outputs), "call": how}
+    return call and {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
+
+
+def source_bytes(program: Program) -> bytes:
+    """Return the source as bytes; a lone surrogate is the program's fault, and told there."""
+    return program.source.encode("utf-8", "surrogatepass")
 
 
 def _encode(value: dict[str, Any], field: str) -> list[bytes | memoryview]:
@@ -128,9 +142,8 @@ def finished(reason: Reason, message: str, values: dict[str, Any], seen: Observe
 
 
 def _judge(program: Program, seen: Observed) -> tuple[Reason, str, dict[str, Any]]:
-    for cause, words in _ENDED.items():
-        if seen.cause == cause:
-            return cause, words.format(limits=program.limits), {}  # type: ignore[return-value]  # each is a Reason
+    if seen.cause in _ENDED:
+        return seen.cause, _ENDED[seen.cause].format(limits=program.limits), {}  # type: ignore[return-value]  # a Reason
     if seen.status < 0:
         return _by_signal(-seen.status, seen, program.limits)
     if seen.status or not seen.result:
@@ -163,7 +176,7 @@ def claimed(program: Program, result: bytes | memoryview) -> tuple[Reason, str, 
         NoResult: it is not well-formed, so it was not our side that wrote it.
     """
     try:
-        frame = codec.decode(result, nodes=codec.MAX_RESULT_NODES)
+        frame = codec.decode_outcome(result)
     except codec.NotData as error:
         raise NoResult(str(error)) from None
     fault = _fault(program, frame)

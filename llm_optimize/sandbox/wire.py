@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llm_optimize.sandbox.base import Limits
+
 __all__ = [
     "END",
     "GO",
+    "INLINE",
     "PREPARE",
     "PREPARED",
     "REPORT",
@@ -31,6 +34,7 @@ __all__ = [
     "read_report",
     "report",
     "task",
+    "task_in_files",
 ]
 
 WAITING, PREPARED, PREPARE, GO, END, REPORT = (bytes([letter]) for letter in b"WKPGER")
@@ -38,11 +42,13 @@ WAITING, PREPARED, PREPARE, GO, END, REPORT = (bytes([letter]) for letter in b"W
 ROOM = 1 << 16
 """Bytes that a process has for its message."""
 
+INLINE = 1 << 15
+"""Bytes of a task beyond which it is mapped, not copied."""
+
 _ABOUT = struct.Struct("<cQ")
 _REPORT = struct.Struct("<cQiqd")  # status, peak in KiB, processor seconds; behind it the lane's reason
-_TASK = struct.Struct("<cqdqqII")  # limits, length of task and inputs, which follow when they are not in files
+_TASK = struct.Struct("<cqdqqIIII15x")  # limits, lengths of the parts that follow
 _HEAD = 64  # bytes; arrays in the inputs are aligned to this
-_INLINE = 1 << 15  # larger ones are mapped, not copied
 _MOST = 1 << 40  # a limit beyond this bounds nothing
 _DATA, _FILES, _ORDER = b"D", b"F", b"O"
 
@@ -77,25 +83,29 @@ def read_report(message: bytes) -> tuple[int, int, float, str]:
     return status, peak_kb, cpu_seconds, message[_REPORT.size :].decode("ascii")
 
 
-def task(
-    limits: tuple[int, float, int, int], given: Sequence[bytes | memoryview], inputs: Sequence[bytes | memoryview]
-) -> tuple[bytes, bool]:
-    """Return the message that has a process run a task, and whether task and inputs are in it.
+def task(limits: Limits, *parts: bytes) -> bytes:
+    """Return the message that has a process run a task, or nothing where that is too long for one.
 
     Args:
-        limits: ``memory_mb``, ``cpu_s``, ``processes`` and ``files_mb``.
-        given: the task, encoded.
-        inputs: encoded too.
-
-    Returns:
-        As said; where they are not in it they must come with it as two descriptors.
+        limits: of the program; only what the process itself sets is told.
+        parts: source, names of outputs (one for each line), call, inputs; the last two encoded, or empty for none.
     """
-    sizes = sum(map(len, given)), sum(map(len, inputs))
-    inside = sum(sizes) <= _INLINE
-    head = _TASK.pack(_DATA if inside else _FILES, *(min(limit, _MOST) for limit in limits), *sizes)
-    if not inside:
-        return head, False
-    return b"".join((head, bytes(_HEAD - _TASK.size), *given, bytes(-sizes[0] % _HEAD), *inputs)), True
+    sizes = [len(part) for part in parts]
+    end = sum(sizes)
+    if end > INLINE:
+        return b""
+    gap = bytes(sizes[-1] - end & _HEAD - 1)  # before the inputs
+    return b"".join((_head(_DATA, limits, sizes), *parts[:-1], gap, parts[-1]))
+
+
+def task_in_files(limits: Limits) -> bytes:
+    """Return the message that has a process run a task which comes with it as two files: task and inputs, encoded."""
+    return _head(_FILES, limits, (0, 0, 0, 0))
+
+
+def _head(kind: bytes, limits: Limits, sizes: Sequence[int]) -> bytes:
+    memory_mb, processes, files_mb = (min(n, _MOST) for n in (limits.memory_mb, limits.processes, limits.files_mb))
+    return _TASK.pack(kind, memory_mb, min(limits.cpu_s, _MOST), processes, files_mb, *sizes)
 
 
 def order(what: Mapping[str, Any]) -> bytes:
@@ -104,18 +114,22 @@ def order(what: Mapping[str, Any]) -> bytes:
 
 
 def read(message: memoryview) -> dict[str, Any]:
-    """Return what :func:`task` or :func:`order` said: an order, with the views ``task`` and ``inputs`` if they came."""
+    """Return what :func:`task` or :func:`order` said: an order, with views of the ``parts`` if they came with it."""
     if message[:1] == _ORDER:
         found: dict[str, Any] = json.loads(bytes(message[1:]))
         return found
-    kind, memory_mb, cpu_s, processes, files_mb, size, more = _TASK.unpack_from(message)
-    bounds = {"memory_mb": memory_mb, "cpu_s": cpu_s, "processes": processes, "files_mb": files_mb}
-    if kind == _FILES:
-        return {"run": "data", "limits": bounds}
-    start = _HEAD + size + -size % _HEAD
-    return {
+    kind, memory_mb, cpu_s, processes, files_mb, source, outputs, call, inputs = _TASK.unpack_from(message)
+    order = {
         "run": "data",
-        "limits": bounds,
-        "task": message[_HEAD : _HEAD + size],
-        "inputs": message[start : start + more],
+        "limits": {"memory_mb": memory_mb, "cpu_s": cpu_s, "processes": processes, "files_mb": files_mb},
     }
+    if kind == _DATA:
+        names = _HEAD + source
+        calls = names + outputs
+        order["parts"] = (
+            message[_HEAD:names],
+            message[names:calls],
+            message[calls : calls + call],
+            message[len(message) - inputs :],
+        )
+    return order

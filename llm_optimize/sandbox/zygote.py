@@ -21,7 +21,15 @@ from llm_optimize.sandbox.driving import LaneRefused, Work
 from llm_optimize.sandbox.exchange import scratch
 from llm_optimize.sandbox.live_lane import LiveInLane
 from llm_optimize.sandbox.pool import LanePool
-from llm_optimize.sandbox.verdict import MAX_RESULT_BYTES, Observed, encode_inputs, encode_task, verdict
+from llm_optimize.sandbox.verdict import (
+    MAX_RESULT_BYTES,
+    Observed,
+    encode_call,
+    encode_inputs,
+    encode_task,
+    source_bytes,
+    verdict,
+)
 from llm_optimize.sandbox.warm import WarmParent, memory_file
 
 if TYPE_CHECKING:
@@ -134,28 +142,34 @@ class ZygoteBackend:
 
     def _with_files(self, program: Program) -> tuple[Lane, Report, float]:
         limits = program.limits
-        task, inputs = encode_task(program), encode_inputs(program)
-        bounds = (limits.memory_mb, limits.cpu_s, limits.processes, limits.files_mb)
-        message, inside = wire.task(bounds, task, inputs)
-        if inside:
-            return self._run(limits, message)
+        inputs = encode_inputs(program) if program.inputs else []
+        if sum(map(len, inputs)) < wire.INLINE:
+            names = "\n".join(program.outputs).encode()
+            message = wire.task(limits, source_bytes(program), names, encode_call(program), b"".join(inputs))
+            if message:
+                return self._run(limits, message)
         with contextlib.ExitStack() as stack:
             files = []
-            for chunks in (task, inputs):
+            for chunks in (encode_task(program), inputs or encode_inputs(program)):
                 files.append(memory_file(chunks))
                 stack.callback(os.close, files[-1])
-            return self._run(limits, message, files)
+            return self._run(limits, wire.task_in_files(limits), files)
 
     def _run(self, limits: Limits, message: bytes, files: Sequence[int] = ()) -> tuple[Lane, Report, float]:
         while True:
-            pipes = output_pipes(limits)
-            with self._pool.borrowed() as lane, _folder(needed=self._level > 0) as folder:
-                start = time.perf_counter()
-                try:
-                    report = lane.evaluate(Work(message, limits, folder, files), pipes, limits.wall_s)
-                except ConnectionError:
-                    continue  # it was gone before the order reached it: nothing ran, and the pool will not keep it
-                return lane, report, time.perf_counter() - start
+            lane, generation = self._pool.take()
+            good = False
+            try:
+                with contextlib.nullcontext("") if self._level == 0 else scratch() as folder:  # the lane has one of its own, or not
+                    start = time.perf_counter()
+                    report = lane.evaluate(Work(message, limits, folder, files), output_pipes(limits), limits.wall_s)
+                seconds = time.perf_counter() - start
+                good = True
+            except ConnectionError:
+                continue  # it was gone before the order reached it: nothing ran
+            finally:
+                self._pool.give_back(lane, generation, good=good)
+            return lane, report, seconds
 
     def _open(self) -> Lane:
         """Open a lane behind the strongest walls to be had; what is not to be had is found out, and told, once."""
