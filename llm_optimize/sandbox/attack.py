@@ -158,8 +158,37 @@ class Bait:
 
     def __enter__(self) -> Self:
         """Lay everything out."""
+        self._lay_out()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take everything away."""
+        self._stack.close()
+
+    def renew(self) -> None:
+        """Lay out everything anew: what was done to it is not to be seen again; the key stays."""
+        self._stack.close()
+        self._lay_out()
+
+    def touched(self) -> list[str]:
+        """Return what was reached since the last look, in words."""
+        found = [f"{server.getsockname()!r} was connected to" for server in self._servers if _connected(server)]
+        try:
+            if sorted(path.name for path in self._folder.iterdir()) != ["precious", "socket"]:
+                found.append("the host's folder was changed")
+            elif (self._folder / "precious").read_text("utf-8") != self.canary:
+                found.append("the host's file was changed")
+        except OSError as error:
+            found.append(f"the host's folder was taken away: {error.strerror}")
+        if self._decoy.poll() is not None or _state(self._decoy.pid) != self._decoy_state:
+            found.append("another process of the host was ended, stopped or changed")
+        return found
+
+    def _lay_out(self) -> None:
         name = f"canary-{os.getpid()}-{secrets.token_hex(4)}"
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bait-")))
+        # a program may have been there
+        folder = tempfile.TemporaryDirectory(prefix="bait-", ignore_cleanup_errors=True)
+        self._folder = Path(self._stack.enter_context(folder))
         self._folder.chmod(0o755)  # the walls must hide it, not its mode
         (self._folder / "precious").write_text(self.canary, "utf-8")
         tcp, *unix = self._servers = [
@@ -183,27 +212,6 @@ class Bait:
             "array": None,
         }
         self._start_decoy()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take everything away."""
-        self._stack.close()
-
-    def renew(self) -> None:
-        """Lay out a new process: what was done to one cannot always be undone."""
-        self._end_decoy()
-        self._start_decoy()
-
-    def touched(self) -> list[str]:
-        """Return what was reached since the last look, in words."""
-        found = [f"{server.getsockname()!r} was connected to" for server in self._servers if _connected(server)]
-        if sorted(path.name for path in self._folder.iterdir()) != ["precious", "socket"]:
-            found.append("the host's folder was changed")
-        elif (self._folder / "precious").read_text("utf-8") != self.canary:
-            found.append("the host's file was changed")
-        if self._decoy.poll() is not None or _state(self._decoy.pid) != self._decoy_state:
-            found.append("another process of the host was ended, stopped or changed")
-        return found
 
     def _addresses(self, name: str) -> tuple[Any, ...]:
         return ("127.0.0.1", 0), str(self._folder / "socket"), f"\0{name}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matrix_rows import Rows
 
-__all__ = ["ALL", "NEEDED", "measured", "show", "write_held_by", "write_model"]
+__all__ = ["ALL", "NEEDED", "measured", "show", "summary", "write_held_by", "write_model"]
 
 Order = list[tuple[str, tuple[str, ...]]]
 BEGIN, END = "<!-- begin: written by tests/soak/matrix.py --tables -->", "<!-- end -->"
@@ -46,8 +46,22 @@ def show(rows: Rows, order: Order, names: Sequence[str]) -> bool:
     allowed = {attempt.name for attempt in attempts() if attempt.only_by}
     bad = [(who, name) for who, off in order if not off for name in _with(rows, who, off, names, "through")]
     bad = [(who, name) for who, name in bad if name not in allowed]
-    print(f"\nthrough with all layers, unexpectedly: {len(bad)} {bad or ''}")
+    print(f"\n{summary(rows, order, names)}")
+    print(f"through with all layers, unexpectedly: {len(bad)} {bad or ''}")
     return not bad
+
+
+def summary(rows: Rows, order: Order, names: Sequence[str]) -> str:
+    """Return the counts in words."""
+    counts = {
+        outcome: sum(len(_with(rows, who, off, names, outcome)) for who, off in order)
+        for outcome in ("held", "through", "not run")
+    }
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    after = (
+        "two honest programs scored as before, and no process, descriptor, socket, file, memory, queue or key was left"
+    )
+    return f"{len(names)} programs, {len(order)} configurations: {told}. After each that was held {after}."
 
 
 def measured(rows: Rows, order: Order, name: str) -> dict[str, object]:
@@ -101,7 +115,7 @@ def _complete(rows: Rows, order: Order, names: list[str]) -> None:
 
 
 def _model(rows: Rows, order: Order, names: list[str]) -> str:
-    lines = [f"{len(names)} programs, {len(order)} configurations; sources {rows.identity}.", ""]
+    lines = [f"{summary(rows, order, names)} Sources {rows.identity}.", ""]
     lines += ["| switched off | started by | held | not run | gets through |", "|---|---|---|---|---|"]
     few = [(who, off) for who, off in order if len(off) <= len(ALL) // 2]
     lines += [_line(rows, who, off, names, list_them=True) for who, off in few]
