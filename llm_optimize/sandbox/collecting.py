@@ -13,7 +13,7 @@ from llm_optimize.errors import SandboxError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Pipe", "collect"]
 
@@ -31,12 +31,16 @@ class Pipe:
         keep: bytes that are kept; the rest is read and dropped.
         stop_at: bytes at which the program is ended.
         reason: the reason for ending it then.
+        ahead: called with what has come first, while the program still ends; costs no time then. Must not raise.
+        made: what it returned, None where more has come since.
     """
 
     descriptor: int
     keep: int
     stop_at: int
     reason: str
+    ahead: Callable[[bytes], object] | None = None
+    made: object = None
     seen: int = 0
     data: bytearray = field(default_factory=bytearray)
     open: bool = True
@@ -50,6 +54,7 @@ class Pipe:
         self.seen += len(part)
         self.data += part[: max(0, self.keep - len(self.data))]
         self.open = bool(part)
+        self.made = None if part else self.made
         return self.open
 
 
@@ -71,8 +76,8 @@ def collect(channel: socket.socket, end: bytes, pipes: Sequence[Pipe], seconds: 
     deadline, cause = time.monotonic() + seconds, ""
     poller = select.poll()
     poller.register(channel, select.POLLIN)
-    # most programs are short: we do not wake for what they write, and for its end, but read it all at the end
-    if poller.poll(min(_FIRST_MS, seconds * 1000)):
+    # most programs are short: we wake for their result only, not for all that they write and for each end of it
+    if _short(channel, poller, pipes, min(_FIRST_MS, seconds * 1000)):
         return _last(channel, pipes), cause
     by_descriptor = {pipe.descriptor: pipe for pipe in pipes}
     for descriptor in by_descriptor:
@@ -116,6 +121,22 @@ def _report(channel: socket.socket) -> bytes:
         msg = "the sandbox's own process died while a program ran in it; nothing was run again"
         raise SandboxError(msg)
     return message
+
+
+def _short(channel: socket.socket, poller: select.poll, pipes: Sequence[Pipe], wait_ms: float) -> bool:
+    """Return whether the report is there after a short while; look ahead at a result meanwhile."""
+    result = pipes[-1] if pipes and pipes[-1].ahead is not None else None
+    if result is None:
+        return bool(poller.poll(wait_ms))
+    poller.register(result.descriptor, select.POLLIN)
+    ready = poller.poll(wait_ms)
+    poller.unregister(result.descriptor)
+    if any(number == channel.fileno() for number, _ in ready) or not ready:
+        return bool(ready)
+    result.read()
+    if result.open and result.ahead is not None:
+        result.made = result.ahead(bytes(result.data))
+    return bool(poller.poll(wait_ms))
 
 
 def _last(channel: socket.socket, pipes: Sequence[Pipe]) -> bytes:

@@ -152,7 +152,7 @@ class Lane:
             theirs = []
             for pipe in pipes:
                 pipe.descriptor, write = os.pipe()
-                os.set_blocking(pipe.descriptor, False)  # noqa: FBT003 - takes no keyword
+                os.set_blocking(pipe.descriptor, False)
                 stack.callback(os.close, pipe.descriptor)
                 theirs.append(write)
             with suppress(OSError):  # beyond this user's share of pipe memory: slower, not wrong

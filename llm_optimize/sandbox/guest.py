@@ -206,7 +206,7 @@ def _given(order: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _rehearse() -> None:
     """Run a program that does nothing: the pages that this writes to are then our own before the real one comes."""
-    limits = SimpleNamespace(memory_mb=1, cpu_s=1, processes=1, files_mb=1)
+    limits: Any = SimpleNamespace(memory_mb=1, cpu_s=1, processes=1, files_mb=1)
     order = wire.read(memoryview(wire.task(limits, b"x = 1", b"x", b"", b"")))
     chunks = answering.once(lambda: _given(order), codec, program)
     sys.stdout.flush()

@@ -47,6 +47,7 @@ _MESSAGE = 1 << 16
 _EVERY_KIND = ("user", "pid", "ipc", "uts", "mount", "net")
 _BACKLOG = 16
 _MANY = 1 << 40
+_SELDOM_S, _GIVE_WAY_S = 0.002, 0.0002
 _UNBOUNDED = {"memory_mb": _MANY, "cpu_s": _MANY, "files_mb": _MANY, "processes": _MANY}
 _F_SETPIPE_SZ, _PIPE_BYTES = 1031, 1 << 20
 _DESCRIPTORS = socket.CMSG_SPACE(8 * 4)
@@ -100,6 +101,7 @@ class Keeper:
         self._socket_kb = order["socket_kb"]
         self._spare: _Spare | None = None
         self._stood = 0
+        self._waited_s = 0.0
         self._limits: Mapping[str, float] | None = None
         self._untouched: tuple[object, ...] = ()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 takes from inside only what it has a handler for
@@ -200,7 +202,10 @@ class Keeper:
         poller.register(self._host, select.POLLIN)
         if self._spare is not None:
             poller.register(self._spare.alarm, select.POLLIN)
-        return self._spare is not None and self._spare.alarm in {number for number, _ in poller.poll()}
+        since = time.monotonic()
+        ready = {number for number, _ in poller.poll()}
+        self._waited_s = time.monotonic() - since
+        return self._spare is not None and self._spare.alarm in ready
 
     def _prepare(self, order: dict[str, Any]) -> Callable[[], None] | None:
         """Do what only we can do for the next program; where no process waits yet, have one wait."""
@@ -232,7 +237,7 @@ class Keeper:
         for descriptor in writing:
             os.close(descriptor)
         for descriptor in reading:
-            os.set_blocking(descriptor, False)  # noqa: FBT003 - takes no keyword
+            os.set_blocking(descriptor, False)
         spare = _Spare(self._stood, child, confine.open_child(child))
         first = self._stood == 0
         self._stood += 1
@@ -244,6 +249,8 @@ class Keeper:
         ours.close()
         for descriptor in reading:
             os.close(descriptor)
+        lane.rehearse()
+        wire.report(0, 0, 0, 0.0, "")
         return None
 
     def _greet(self, channel: socket.socket, spare: _Spare) -> bool:
@@ -277,10 +284,10 @@ class Keeper:
         ended = lane.sweep(spare.child, self._kill)
         if not reason and self._group is not None and self._group.ran_out():
             reason = "memory"
-        self._tell(
-            wire.report(spare.number, ended.status, max(ended.peak_kb, peak_kb), ended.cpu_seconds, reason)
-        )
-        time.sleep(0.0002)  # the kernel wakes the host on this processor, to run when we wait: not after our next fork
+        self._tell(wire.report(spare.number, ended.status, max(ended.peak_kb, peak_kb), ended.cpu_seconds, reason))
+        if self._waited_s > _SELDOM_S:
+            # the kernel wakes the host on this processor: let it go on, before we fork the next process
+            time.sleep(_GIVE_WAY_S)
         os.close(spare.alarm)
         if "mount" in self._kinds and confine.look_of_home() != self._untouched:
             confine.fresh_home(self._megabytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,13 @@ __all__ = [
     "encode_question",
     "encode_task",
     "finished",
+    "look",
     "source_bytes",
     "verdict",
 ]
 
 _MAX_MESSAGE = 4000  # characters; a program's own harness keeps to fewer
+_LOOKED_AT = 1 << 12  # bytes
 _SIGKILL = 9  # not defined on Windows
 MAX_RESULT_BYTES = codec.MAX_BYTES
 """Size of what a program may send back."""
@@ -53,6 +56,7 @@ class Observed:
         result: the bytes that it sent back.
         stdout: what it printed, cut; ``stderr`` likewise.
         seconds: wall time; ``cpu_seconds`` and ``peak_mb`` as in :class:`Finished`.
+        frame: what :func:`look` made of the result, if it was looked at.
     """
 
     status: int
@@ -63,6 +67,7 @@ class Observed:
     seconds: float
     cpu_seconds: float
     peak_mb: float
+    frame: object = None
 
 
 def encode_task(program: Program) -> list[bytes | memoryview]:
@@ -104,7 +109,9 @@ def _task(program: Program) -> dict[str, Any]:
 
 def _call(program: Program) -> dict[str, Any] | None:
     call = program.call
-    return call and {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
+    if call is None:
+        return None
+    return {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
 
 
 def source_bytes(program: Program) -> bytes:
@@ -149,7 +156,7 @@ def _judge(program: Program, seen: Observed) -> tuple[Reason, str, dict[str, Any
     if seen.status or not seen.result:
         return "killed", f"ended without a result, exit status {seen.status}", {}
     try:
-        return claimed(program, seen.result)
+        return claimed(program, seen.result, seen.frame)
     except NoResult as lie:
         return "bad_value", str(lie), {}
 
@@ -169,22 +176,51 @@ class NoResult(Exception):
         super().__init__(f"what it sent back is no result: {why}")
 
 
-def claimed(program: Program, result: bytes | memoryview) -> tuple[Reason, str, dict[str, Any]]:
+def look(result: bytes) -> object:
+    """Return what a result says, decoded ahead of its end; None where it is none, or not yet all of it."""
+    try:
+        return _decoded(result) if len(result) <= _LOOKED_AT else None
+    except codec.NotData:
+        return None
+
+
+@functools.cache
+def _usual_beginning() -> bytes:
+    """What comes before the values of a program that finished: read once, not again with every result."""
+    whole = b"".join(codec.encode({"reason": "finished", "message": "", "values": {}}))
+    return whole.removesuffix(b"".join(codec.encode({})))
+
+
+def _decoded(result: bytes | memoryview) -> object:
+    usual = _usual_beginning()
+    if result[: len(usual)] != usual:
+        return codec.decode(result, nodes=codec.MAX_RESULT_NODES)
+    values = codec.decode(result, nodes=codec.MAX_RESULT_NODES, skip=len(usual))
+    return {"reason": "finished", "message": "", "values": values}
+
+
+def claimed(program: Program, result: bytes | memoryview, frame: object = None) -> tuple[Reason, str, dict[str, Any]]:
     """Return what the program says of itself: a failure with its message, or exactly the wanted values.
+
+    Args:
+        program: what was run.
+        result: the bytes that it sent.
+        frame: what :func:`look` made of exactly these bytes, if it did.
 
     Raises:
         NoResult: it is not well-formed, so it was not our side that wrote it.
     """
+    found: Any = frame
     try:
-        frame = codec.decode_outcome(result)
+        found = _decoded(result) if frame is None else frame
     except codec.NotData as error:
         raise NoResult(str(error)) from None
-    fault = _fault(program, frame)
+    fault = _fault(program, found)
     if fault:
         raise NoResult(fault)
-    if frame["reason"] == "finished":
-        return "finished", "", frame["values"]
-    return frame["reason"], frame["message"][:_MAX_MESSAGE], {}
+    if found["reason"] == "finished":
+        return "finished", "", found["values"]
+    return found["reason"], found["message"][:_MAX_MESSAGE], {}
 
 
 def _fault(program: Program, frame: object) -> str:

@@ -119,7 +119,7 @@ def read(message: memoryview) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(bytes(message[1:]))
         return found
     kind, memory_mb, cpu_s, processes, files_mb, source, outputs, call, inputs = _TASK.unpack_from(message)
-    order = {
+    order: dict[str, Any] = {
         "run": "data",
         "limits": {"memory_mb": memory_mb, "cpu_s": cpu_s, "processes": processes, "files_mb": files_mb},
     }

@@ -14,8 +14,8 @@ import time
 from typing import TYPE_CHECKING
 
 from llm_optimize.errors import SandboxError
-from llm_optimize.sandbox.base import ONE_THREAD, Layers
 from llm_optimize.sandbox import wire
+from llm_optimize.sandbox.base import ONE_THREAD, Layers
 from llm_optimize.sandbox.collecting import Pipe
 from llm_optimize.sandbox.driving import LaneRefused, Work
 from llm_optimize.sandbox.exchange import scratch
@@ -27,6 +27,7 @@ from llm_optimize.sandbox.verdict import (
     encode_call,
     encode_inputs,
     encode_task,
+    look,
     source_bytes,
     verdict,
 )
@@ -120,6 +121,7 @@ class ZygoteBackend:
             seconds=seconds,
             cpu_seconds=report.cpu_seconds,
             peak_mb=report.peak_mb,
+            frame=report.pipes[2].made,
         )
         return verdict(program, seen, lane.layers)
 
@@ -160,7 +162,9 @@ class ZygoteBackend:
             lane, generation = self._pool.take()
             good = False
             try:
-                with contextlib.nullcontext("") if self._level == 0 else scratch() as folder:  # the lane has one of its own, or not
+                with (
+                    contextlib.nullcontext("") if self._level == 0 else scratch() as folder
+                ):  # the lane has one of its own, or not
                     start = time.perf_counter()
                     report = lane.evaluate(Work(message, limits, folder, files), output_pipes(limits), limits.wall_s)
                 seconds = time.perf_counter() - start
@@ -227,7 +231,7 @@ def _gaps(layers: Sequence[str]) -> tuple[str, ...]:
 def output_pipes(limits: Limits) -> list[Pipe]:
     """Return the pipes for stdout, stderr and the result under these limits."""
     kept = limits.output_kb * 1024
-    result = Pipe(-1, MAX_RESULT_BYTES + 1, MAX_RESULT_BYTES, "bad_value")
+    result = Pipe(-1, MAX_RESULT_BYTES + 1, MAX_RESULT_BYTES, "bad_value", look)
     return [*(Pipe(-1, kept, kept * _OUTPUT_FACTOR, "output") for _ in range(2)), result]
 
 
