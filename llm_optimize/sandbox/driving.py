@@ -1,7 +1,7 @@
 """The host's side of one lane: it hands a program to the process that waits there, and hears how it ended.
 
 The host talks to that process directly: the other ends of its socket and of its pipes are in the host's hands before
-there is a program for it. The lane, which never sees the program, hears in the same moment that the watch begins.
+there is a program for it. The lane, which never sees the program, has heard just before that its watch begins.
 """
 
 from __future__ import annotations
@@ -198,6 +198,8 @@ class Lane:
         talk, *ends = self._waiting
         self._waiting = []
         try:
+            with suppress(OSError):  # the lane is gone: that is told when its report is wanted, as the program may run
+                self._channel.send(wire.about(wire.GO, self._number))  # first, so that no program is ever unwatched
             _hand(talk, work)
         except OSError:
             for end in ends:
@@ -205,8 +207,6 @@ class Lane:
             raise
         finally:
             os.close(talk)
-        with suppress(OSError):  # the lane is gone: that is told when its report is wanted, as the program may have run
-            self._channel.send(wire.about(wire.GO, self._number))
         return ends
 
     def _prepare(self, work: Work) -> None:

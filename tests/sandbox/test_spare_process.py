@@ -101,7 +101,7 @@ def test_a_lane_killed_before_its_program_runs_nothing(lane):
 
 
 def test_a_lane_killed_between_task_and_watch_ends_the_program(lane):
-    """When the lane dies after the process has its task, and before it heard of it, nothing is run again or left."""
+    """When the lane dies while the process has its task, before it heard of it, nothing is run again or left."""
     waiting = spare(lane)
     os.kill(lane.pid, signal.SIGSTOP)  # it will not hear that the program runs
     ends = lane._send(work(SLEEP))
