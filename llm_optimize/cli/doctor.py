@@ -183,8 +183,7 @@ def _chosen(names: list[str]) -> list[Attempt]:
 
 def _told(verdict: Verdict) -> Finding:
     attempt = verdict.attempt
-    by = [layer for layer in attempt.by if layer in verdict.layers]
-    held = f"held ({verdict.reason}{', by ' + ' or '.join(by) if by else ''})"
+    held = f"held {attempt.held_by.told(verdict.layers)}".rstrip() + f" ({verdict.reason})"
     outcome = {"held": held, "through": "GOT THROUGH", "not run": "not run"}[verdict.outcome]
     level: Literal["ok", "warn", "fail"] = {"held": "ok", "through": "fail"}.get(verdict.outcome, "warn")  # type: ignore[assignment]  # values of that set
     return Finding("attack", level, f"{attempt.name}: {outcome}; {attempt.tries}", details=verdict.why)

@@ -14,9 +14,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["HEADER", "NONCE", "Data", "once", "serve"]
+__all__ = ["HEADER", "NONCE", "Data", "once", "serve", "write"]
 
 Data = bytes | bytearray | memoryview
 
@@ -26,21 +27,22 @@ HEADER = 8 + NONCE
 """Bytes before the body."""
 
 
-def once(task: Data, inputs: Data, codec: ModuleType, program: ModuleType) -> list[bytes | memoryview]:
+def once(
+    given: Callable[[], tuple[dict[str, Any], dict[str, Any]]], codec: ModuleType, program: ModuleType
+) -> list[bytes | memoryview]:
     """Run one program and return its result, encoded.
 
     Args:
-        task: encoded, as :func:`program.perform` takes it.
-        inputs: encoded variables that the program finds set.
+        given: returns the task, as :func:`program.perform` takes it, and the variables that the program finds set. What
+            it reads them from must end with it: a program finds no descriptor too many, unless an array lies there.
         codec: as for :func:`serve`.
         program: as for :func:`serve`.
     """
     try:
-        given = codec.decode(task), codec.decode(inputs, copy=False)
+        task, inputs = given()
     except codec.NotData as error:
         return codec.encode_outcome(_unusable(error, program))  # type: ignore[no-any-return]  # a sibling by path
-    del task, inputs  # what held them closes, unless an array lies in it: a program finds no descriptor too many
-    return codec.encode_outcome(program.perform(*given))  # type: ignore[no-any-return]  # a sibling by path
+    return codec.encode_outcome(program.perform(task, inputs))  # type: ignore[no-any-return]  # a sibling by path
 
 
 def serve(asked: int, answers: int, inputs: Data, codec: ModuleType, program: ModuleType) -> None:
@@ -60,7 +62,7 @@ def serve(asked: int, answers: int, inputs: Data, codec: ModuleType, program: Mo
         try:
             if space is None:
                 space = program.namespace(codec.decode(inputs, copy=False))
-                inputs = b""  # see once
+                inputs = b""  # what held them closes, unless an array lies in it
             task = codec.decode(body, copy=False)
         except codec.NotData as error:
             outcome = _unusable(error, program)
@@ -75,7 +77,7 @@ def serve(asked: int, answers: int, inputs: Data, codec: ModuleType, program: Mo
         sys.stdout.flush()
         sys.stderr.flush()
         size = sum(map(len, chunks))
-        _write(answers, [struct.pack("<Q", size) + header[8:], *chunks])
+        write(answers, [struct.pack("<Q", size) + header[8:], *chunks])
 
 
 def _unusable(error: Exception, program: ModuleType) -> dict[str, Any]:
@@ -95,7 +97,8 @@ def _exactly(descriptor: int, size: int) -> bytearray:
     return data
 
 
-def _write(descriptor: int, chunks: list[bytes | memoryview]) -> None:
+def write(descriptor: int, chunks: list[bytes | memoryview]) -> None:
+    """Write all of it."""
     small = chunks if len(chunks) == 1 or sum(map(len, chunks)) > _JOINED else [b"".join(chunks)]
     for chunk in small:
         rest = memoryview(chunk)

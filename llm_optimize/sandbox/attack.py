@@ -7,7 +7,9 @@ score what they scored before, and nothing may be left on the machine.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.sandbox.box import Sandbox
 
-__all__ = ["WALLS", "Attack", "Attempt", "Bait", "Verdict", "attempts"]
+__all__ = ["WALLS", "Attack", "Attempt", "Bait", "HeldBy", "Verdict", "attempts"]
 
 WALLS = frozenset({"pid", "mount"})
 """Layers without which a hostile program would reach this machine's own processes and files."""
@@ -38,6 +40,34 @@ _DEFAULTS: Mapping[str, Any] = {"wall_s": 10, "cpu_s": 10, "memory_mb": 512, "fi
 _HONEST = "_honest"
 _HIDDEN = "hidden-answer-QZJX7713"
 _SHARED = (3, 1, 4, 1, 5)
+_BY_TIME = "it was stopped by a limit of time, which on another machine it may not reach"
+_BY_SLOWNESS = "a slow machine may look the same"
+_ENDED = "the next honest program ended with"
+_UNSURE = re.compile(rf"{_ENDED}|\d+ more |orphan ")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """Which layers hold a program: ``held_by.json``, written by ``tests/soak/matrix.py --tables``.
+
+    Attributes:
+        needed: layers without which it gets through although all others are in force.
+        by: layers each of which holds it with all others off.
+        bare: ``held``, ``through`` or ``not run``: what becomes of it with every layer off; empty if not measured.
+    """
+
+    needed: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    bare: str = ""
+
+    def told(self, layers: tuple[str, ...]) -> str:
+        """Say which of the ``layers`` hold it, such as ``only by seccomp``; empty if that is not known."""
+        needed, by = ([name for name in names if name in layers] for names in (self.needed, self.by))
+        if needed:
+            return f"only by {' and '.join(needed)}"
+        if by:
+            return f"by {' or '.join(by)}"
+        return {"held": "without any layer as well", "through": "by layers together"}.get(self.bare, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +78,10 @@ class Attempt:
         name: of its file.
         tries: what it tries, in one line.
         expect: the reasons that it may end with.
-        by: layers each of which stops it, as far as was found out; empty when the back end itself does.
+        held_by: which layers hold it, as far as was measured.
         only_by: layers of which one must be in force for it to be held; empty where the others do.
         needs: layers without which it is not run, as it could take the machine down: one of each group must be there.
+        endless: whether it never ends by itself, however long it is given.
         limits: what it may use.
         source: its text.
     """
@@ -58,9 +89,10 @@ class Attempt:
     name: str
     tries: str
     expect: tuple[str, ...]
-    by: tuple[str, ...]
+    held_by: HeldBy
     only_by: frozenset[str]
     needs: tuple[frozenset[str], ...]
+    endless: bool
     limits: Limits
     source: str
 
@@ -92,12 +124,19 @@ def _read(path: Path) -> Attempt:
         name=path.stem,
         tries=head["tries"],
         expect=tuple(head["expect"].split("|")),
-        by=tuple(head.get("by", "").split()),
+        held_by=_held_by().get(path.stem, HeldBy()),
         only_by=frozenset(head.get("only-by", "").split()),
         needs=tuple(frozenset(group.split("|")) for group in head.get("needs", "").split()),
+        endless=head.get("endless") == "yes",
         limits=Limits(**{**_DEFAULTS, **asked}),
         source=source,
     )
+
+
+@cache
+def _held_by() -> dict[str, HeldBy]:
+    rows = json.loads((_folder() / "held_by.json").read_text("utf-8"))["programs"]
+    return {name: HeldBy(tuple(row["needed"]), tuple(row["by"]), row["bare"]) for name, row in rows.items()}
 
 
 @cache
@@ -119,8 +158,37 @@ class Bait:
 
     def __enter__(self) -> Self:
         """Lay everything out."""
+        self._lay_out()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take everything away."""
+        self._stack.close()
+
+    def renew(self) -> None:
+        """Lay out everything anew: what was done to it is not to be seen again; the key stays."""
+        self._stack.close()
+        self._lay_out()
+
+    def touched(self) -> list[str]:
+        """Return what was reached since the last look, in words."""
+        found = [f"{server.getsockname()!r} was connected to" for server in self._servers if _connected(server)]
+        try:
+            if sorted(path.name for path in self._folder.iterdir()) != ["precious", "socket"]:
+                found.append("the host's folder was changed")
+            elif (self._folder / "precious").read_text("utf-8") != self.canary:
+                found.append("the host's file was changed")
+        except OSError as error:
+            found.append(f"the host's folder was taken away: {error.strerror}")
+        if self._decoy.poll() is not None or _state(self._decoy.pid) != self._decoy_state:
+            found.append("another process of the host was ended, stopped or changed")
+        return found
+
+    def _lay_out(self) -> None:
         name = f"canary-{os.getpid()}-{secrets.token_hex(4)}"
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bait-")))
+        # a program may have been there
+        folder = tempfile.TemporaryDirectory(prefix="bait-", ignore_cleanup_errors=True)
+        self._folder = Path(self._stack.enter_context(folder))
         self._folder.chmod(0o755)  # the walls must hide it, not its mode
         (self._folder / "precious").write_text(self.canary, "utf-8")
         tcp, *unix = self._servers = [
@@ -144,27 +212,6 @@ class Bait:
             "array": None,
         }
         self._start_decoy()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take everything away."""
-        self._stack.close()
-
-    def renew(self) -> None:
-        """Lay out a new process: what was done to one cannot always be undone."""
-        self._end_decoy()
-        self._start_decoy()
-
-    def touched(self) -> list[str]:
-        """Return what was reached since the last look, in words."""
-        found = [f"{server.getsockname()!r} was connected to" for server in self._servers if _connected(server)]
-        if sorted(path.name for path in self._folder.iterdir()) != ["precious", "socket"]:
-            found.append("the host's folder was changed")
-        elif (self._folder / "precious").read_text("utf-8") != self.canary:
-            found.append("the host's file was changed")
-        if self._decoy.poll() is not None or _state(self._decoy.pid) != self._decoy_state:
-            found.append("another process of the host was ended, stopped or changed")
-        return found
 
     def _addresses(self, name: str) -> tuple[Any, ...]:
         return ("127.0.0.1", 0), str(self._folder / "socket"), f"\0{name}"
@@ -208,6 +255,7 @@ class Verdict:
         why: what shows that it got through, or why it was not run.
         layers: the layers in force.
         seconds: wall time of the program.
+        doubt: what a slow machine may have had to do with the verdict; empty where it had nothing.
     """
 
     attempt: Attempt
@@ -216,6 +264,7 @@ class Verdict:
     why: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     seconds: float = 0.0
+    doubt: str = ""
 
 
 class Attack:
@@ -235,32 +284,53 @@ class Attack:
         self._box = box
         self._bait = bait
         self._own_inputs = {"shared": list(_SHARED), **(inputs or {})}
-        self._start()
+        self._fresh = False
+        self.renew()
 
-    def run(self, attempt: Attempt, *, wall_s: float | None = None) -> Verdict:
+    def renew(self) -> None:
+        """Start the sandbox and the bait anew if the last attempt got through: nothing is to be blamed on the next.
+
+        Raises:
+            SandboxError: the sandbox does not work, or what the last attempt left is found by an honest program.
+        """
+        if not self._fresh:
+            self._start()
+            self._fresh = True
+
+    def run(self, attempt: Attempt, *, wall_s: float | None = None, patience: float = 1) -> Verdict:
         """Run one attempt and look after it.
 
         Args:
             attempt: the program.
-            wall_s: a wall limit to which its own is cut if it may end with ``timeout``, or None.
+            wall_s: a wall limit to which its own is cut if it never ends by itself, or None.
+            patience: what the limits of time are multiplied by if it does end by itself.
+
+        Raises:
+            SandboxError: as :meth:`renew`, which is called first.
         """
+        self.renew()
         missing = attempt.missing(self.layers)
         if missing:
             return Verdict(attempt, "not run", why=(f"needs {missing}",), layers=self.layers)
-        if wall_s is not None and "timeout" in attempt.expect:
-            attempt = replace(attempt, limits=replace(attempt.limits, wall_s=min(wall_s, attempt.limits.wall_s)))
+        limits = _timed(attempt, wall_s, patience)
+        sure: list[str] = []
         try:
             self._box.run("x = secret", {"secret": _HIDDEN}, ["x"])
-            done = self._box.run(attempt.source, self._inputs, ["breached"], attempt.limits)
-            problems = [*self._own(attempt, done), *self._bait.touched(), *self._next(), *leftovers.more(self._before)]
+            done = self._box.run(attempt.source, self._inputs, ["breached"], limits)
+            sure = [*self._signs(done), *self._bait.touched()]
+            later = [*self._next(), *leftovers.more(self._before)]
+            problems = [*_wrong_end(attempt, done), *sure, *later]
+            sure += [line for line in later if not _UNSURE.match(line)]
         except SandboxError as error:
-            lines = (f"the sandbox itself failed: {error}", *self._bait.touched(), *leftovers.more(self._before))
-            self._start()
-            return Verdict(attempt, "through", "", lines, self.layers)
+            done = Finished(ok=False, reason="killed", layers=self.layers)
+            sure = [*sure, *self._bait.touched()]
+            problems = [f"the sandbox itself failed: {error}", *sure, *leftovers.more(self._before)]
         if not problems:
-            return Verdict(attempt, "held", done.reason, (), done.layers, done.seconds)
-        self._start()  # what this one left is not to be blamed on the next
-        return Verdict(attempt, "through", done.reason, tuple(problems), done.layers, done.seconds)
+            doubt = _BY_TIME if done.reason in ("timeout", "cpu") and not attempt.endless else ""
+            return Verdict(attempt, "held", done.reason, (), done.layers, done.seconds, doubt)
+        self._fresh = False
+        doubt = "" if sure else _BY_SLOWNESS
+        return Verdict(attempt, "through", done.reason, tuple(problems), done.layers, done.seconds, doubt)
 
     def _start(self) -> None:
         self._box.close()
@@ -278,8 +348,9 @@ class Attack:
     def _honest(self) -> Finished:
         return self._box.run(_honest(), self._inputs, ["score", "state", "left"])
 
-    def _own(self, attempt: Attempt, done: Finished) -> list[str]:
-        found = [] if done.reason in attempt.expect else [f"ended with {done.reason}: {done.message[-200:]}"]
+    def _signs(self, done: Finished) -> list[str]:
+        """What no slowness of the machine explains."""
+        found = []
         if done.values.get("breached", False) is True:
             found.append("the program says so itself")
         if self._bait.canary in done.stdout + done.stderr + str(done.values):
@@ -292,7 +363,7 @@ class Attack:
         for _ in range(2):
             done = self._honest()
             if not done.ok:
-                found[f"the next honest program ended with {done.reason}: {done.message[-200:]}"] = None
+                found[f"{_ENDED} {done.reason}: {done.message[-200:]}"] = None
                 continue
             found.update(dict.fromkeys(f"left for the next: {what}" for what in done.values["left"]))
             for what in ("score", "state"):
@@ -301,3 +372,14 @@ class Attack:
                         None
                     )
         return list(found)
+
+
+def _wrong_end(attempt: Attempt, done: Finished) -> list[str]:
+    return [] if done.reason in attempt.expect else [f"ended with {done.reason}: {done.message[-200:]}"]
+
+
+def _timed(attempt: Attempt, wall_s: float | None, patience: float) -> Limits:
+    own = attempt.limits
+    if attempt.endless:
+        return own if wall_s is None else replace(own, wall_s=min(wall_s, own.wall_s))
+    return replace(own, wall_s=own.wall_s * patience, cpu_s=own.cpu_s * patience)

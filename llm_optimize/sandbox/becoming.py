@@ -42,7 +42,7 @@ else:
 __all__ = ["Fences", "adopt"]
 
 _STDOUT, _STDERR = 1, 2
-_FIRST_FREE = 100
+_FIRST_FREE, _OUT_OF_THE_WAY = 100, 200
 _PORTS_SINCE, _SCOPES_SINCE = 4, 6  # versions of Landlock
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -143,9 +143,14 @@ class Fences:
             # one too many, so that the watch sees it and says so
             _lower(resource.RLIMIT_NPROC, int(limits["processes"]) + others + 1)
 
+    @property
+    def counts_alone(self) -> bool:
+        """Whether RLIMIT_NPROC counts a program's processes and the lane, and nothing else."""
+        return "user" in self._kinds and _counts_per_namespace()
+
     def others(self) -> int:
         """Return what RLIMIT_NPROC counts beside a program's own processes, -1 where that cannot be known."""
-        if "user" in self._kinds and _counts_per_namespace():
+        if self.counts_alone:
             return 1  # the lane
         if not Path("/proc/self/stat").exists():
             return -1
@@ -187,7 +192,8 @@ class Fences:
         if why:
             self.missing.append(("seccomp", why))
             return b""
-        return seccomp.build(self._network, private_files="mount" in self._kinds)
+        own_files, own_processes = "mount" in self._kinds, "pid" in self._kinds
+        return seccomp.build(self._network, private_files=own_files, own_processes=own_processes)
 
 
 _OF_PROC = tuple(f"/proc/{name}" for name in ("self", "cpuinfo", "meminfo", "stat", "loadavg", "uptime", "filesystems"))
@@ -199,17 +205,25 @@ _ALWAYS = {
 }
 
 
-def adopt(descriptors: list[int]) -> None:
-    """Put the host's descriptors at 1, 2, ... and close everything else."""
+def adopt(descriptors: list[int], kept: int = -1) -> int:
+    """Put the host's descriptors at 1, 2, ... and close everything else, but for one that may be ``kept``.
+
+    Returns:
+        The number that what is kept has from now on, out of the way of all that is opened later.
+    """
+    if kept >= 0:
+        kept = fcntl.fcntl(kept, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE) for descriptor in descriptors]
     empty = os.open("/dev/null", os.O_RDONLY)
     os.dup2(empty, 0)
     for target, descriptor in enumerate(high, start=_STDOUT):
         os.dup2(descriptor, target, inheritable=target in (_STDOUT, _STDERR))
-    os.closerange(_STDOUT + len(high), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    os.closerange(_STDOUT + len(high), kept if kept >= 0 else _STDOUT + len(high))
+    os.closerange(kept + 1 if kept >= 0 else _STDOUT + len(high), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     # new streams: the warm parent's were opened on something else; a line reaches the host even if the next never ends
     sys.stdout = open(1, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115 - for the process's life
     sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115 - for the process's life
+    return kept
 
 
 def _join_keyring() -> None:

@@ -272,8 +272,10 @@ class Sandbox:
         return limits or self.limits
 
     def _run(self, program: Program) -> Finished:
-        with _of_the_system():
-            return self._started().run(program)
+        try:  # not _of_the_system(), which takes a while to enter
+            return (self._backend or self._started()).run(program)
+        except OSError as error:
+            raise _refused(error) from error
 
     def _started(self) -> Backend:
         with self._lock:
@@ -300,8 +302,11 @@ def _of_the_system() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        msg = f"the sandbox failed: {error}; look for room in the temporary folder, and for free descriptors"
-        raise SandboxError(msg) from error
+        raise _refused(error) from error
+
+
+def _refused(error: OSError) -> SandboxError:
+    return SandboxError(f"the sandbox failed: {error}; look for room in the temporary folder, and for free descriptors")
 
 
 def _mapping(given: object, field: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llm_optimize.sandbox.base import Layers
-    from llm_optimize.sandbox.warm import Lane
+    from llm_optimize.sandbox.driving import Lane
 
 __all__ = ["BubblewrapBackend", "arguments", "unavailable", "visible_paths"]
 

@@ -38,12 +38,12 @@ MAX_NODES = 4_000_000
 MAX_RESULT_NODES = 1_000_000
 """The same for what a program sends back: a second or two of the host's time at the most."""
 
-_ALIGN = 64
-_KINDS = "biufcSU"
+_ALIGN, _MAX_DIMENSIONS, _KINDS = 64, 32, "biufcSU"
 _MAX_INT_BYTES = 1024  # so that str() of it always works (sys.set_int_max_str_digits)
-_MAX_DIMENSIONS = 32
 _SIZES = {b"b": 1, b"i": 8, b"u": 8, b"f": 16, b"c": 32, b"S": 999_999, b"U": 999_999}
-_BIGGEST_CODE_POINT, _PACKED = 0x10FFFF, 4
+_BIGGEST_CODE_POINT, _PACKED, _FINISHED_NODES = 0x10FFFF, 4, 6
+# {"reason": "finished", "message": "", "values": ...: how most results begin, in one piece
+_FINISHED = b"m\3\0\0\0s\6\0\0\0reasons\10\0\0\0finisheds\7\0\0\0messages\0\0\0\0s\6\0\0\0values"
 
 
 class NotData(ValueError):
@@ -63,22 +63,28 @@ def encode(value: Any, nodes: int = MAX_NODES) -> list[bytes | memoryview]:  # n
 
 def encode_outcome(outcome: dict[str, Any]) -> list[bytes | memoryview]:
     """Return what :func:`program.perform` made, encoded; where its values cannot cross, the failure that this is."""
+    writer, done = _Writer(MAX_RESULT_NODES), outcome["reason"] == "finished"
     try:
-        return encode(outcome, MAX_RESULT_NODES)
+        writer.nodes += _FINISHED_NODES if done else 0
+        writer.add(_FINISHED if done else b"")
+        writer.put(outcome["values"] if done else outcome, ("values",) if done else (), int(done))
     except NotData as error:
         reason, message = "bad_value", f"{error}".removeprefix("['values']")
     except MemoryError:
         reason, message = "memory", "MemoryError while the values were packed"
+    else:
+        return writer.chunks
     return encode({"reason": reason, "message": message, "values": {}})
 
 
-def decode(data: bytes | bytearray | memoryview, *, copy: bool = True, nodes: int = MAX_NODES) -> Any:  # noqa: ANN401 - data of any shape
-    """Return the value, of at most ``nodes`` values in all; with ``copy=False`` arrays are views into ``data``.
+def decode(data: bytes | bytearray | memoryview, *, copy: bool = True, nodes: int = MAX_NODES, skip: int = 0) -> Any:  # noqa: ANN401 - data of any shape
+    """Return the value behind ``skip`` bytes, ``nodes`` at most; with ``copy=False`` arrays are views of ``data``.
 
     Raises:
         NotData: the bytes are not exactly one well-formed value within the caps.
     """
     reader = _Reader(memoryview(data), nodes, copy=copy)
+    reader.at = skip
     value = reader.take(0)
     if reader.at != len(reader.data):
         msg = f"{len(reader.data) - reader.at} bytes follow the value"
@@ -156,12 +162,6 @@ class _Writer(_Counter):
             raise NotData(msg)
         self.add(struct.pack("<cI", b"I", len(body)) + body)
 
-    def put_float(self, value: float, _path: tuple[Any, ...], _depth: int) -> None:
-        self.add(struct.pack("<cd", b"d", value))
-
-    def put_complex(self, value: complex, _path: tuple[Any, ...], _depth: int) -> None:
-        self.add(struct.pack("<cdd", b"c", value.real, value.imag))
-
     def put_text(self, value: str, path: tuple[Any, ...], _depth: int) -> None:
         try:
             body = str.encode(value, "utf-8")
@@ -214,11 +214,11 @@ class _Writer(_Counter):
 _WRITERS: tuple[tuple[type | tuple[type, ...], Callable[..., None]], ...] = (
     (str, _Writer.put_text),
     (int, _Writer.put_int),
-    (float, _Writer.put_float),
+    (float, lambda writer, value, _path, _depth: writer.add(struct.pack("<cd", b"d", value))),
     ((list, tuple), _Writer.put_list),
     (dict, _Writer.put_dict),
     ((bytes, bytearray), _Writer.put_bytes),
-    (complex, _Writer.put_complex),
+    (complex, lambda writer, value, _path, _depth: writer.add(struct.pack("<cdd", b"c", value.real, value.imag))),
 )
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_optimize.errors import SandboxError
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Pipe", "collect"]
 
-_CHUNK = 1 << 18
+_CHUNK, _SMALL = 1 << 18, 1 << 13
 _GRACE_S = 20.0
-_END = b'{"end": true}'
+_FIRST_MS = 2.0
 
 
 @dataclass
@@ -27,16 +27,20 @@ class Pipe:
     """The reading end of a pipe.
 
     Attributes:
-        descriptor: the end to read from; ``collect`` makes it non-blocking.
+        descriptor: the end to read from, which does not block.
         keep: bytes that are kept; the rest is read and dropped.
         stop_at: bytes at which the program is ended.
         reason: the reason for ending it then.
+        ahead: called with what has come first, while the program still ends; costs no time then. Must not raise.
+        made: what it returned, None where more has come since.
     """
 
     descriptor: int
     keep: int
     stop_at: int
     reason: str
+    ahead: Callable[[bytes], object] | None = None
+    made: object = None
     seen: int = 0
     data: bytearray = field(default_factory=bytearray)
     open: bool = True
@@ -44,20 +48,22 @@ class Pipe:
     def read(self) -> bool:
         """Read once; return whether there may be more at once."""
         try:
-            part = os.read(self.descriptor, _CHUNK)
+            part = os.read(self.descriptor, _CHUNK if self.seen else _SMALL)  # most give little, and room costs time
         except BlockingIOError:
             return False
         self.seen += len(part)
         self.data += part[: max(0, self.keep - len(self.data))]
         self.open = bool(part)
+        self.made = None if part else self.made
         return self.open
 
 
-def collect(channel: socket.socket, pipes: list[Pipe], seconds: float) -> tuple[dict[str, Any], str]:
+def collect(channel: socket.socket, end: bytes, pipes: Sequence[Pipe], seconds: float) -> tuple[bytes, str]:
     """Read the pipes until the lane reports that every process of the program is gone.
 
     Args:
-        channel: the lane's socket; an order to end the program is sent on it when a cap or the deadline is passed.
+        channel: the lane's socket.
+        end: what is sent on it to have the program ended, when a cap or the deadline is passed.
         pipes: filled with what was written.
         seconds: the wall limit.
 
@@ -67,20 +73,19 @@ def collect(channel: socket.socket, pipes: list[Pipe], seconds: float) -> tuple[
     Raises:
         SandboxError: the lane died, or did not end the program when told to.
     """
-    for pipe in pipes:
-        os.set_blocking(pipe.descriptor, False)
+    deadline, cause = time.monotonic() + seconds, ""
     poller = select.poll()
     poller.register(channel, select.POLLIN)
+    # most programs are short: we wake for their result only, not for all that they write and for each end of it
+    if _short(channel, poller, pipes, min(_FIRST_MS, seconds * 1000)):
+        return _last(channel, pipes), cause
     by_descriptor = {pipe.descriptor: pipe for pipe in pipes}
     for descriptor in by_descriptor:
         poller.register(descriptor, select.POLLIN)
-    deadline, cause = time.monotonic() + seconds, ""
     while True:
         ready = {number for number, _ in poller.poll(max(0.0, deadline - time.monotonic()) * 1000 + 1)}
         if channel.fileno() in ready:
-            report = _report(channel)
-            _drain(pipes)
-            return report, cause
+            return _last(channel, pipes), cause
         for descriptor in ready:
             by_descriptor[descriptor].read()
             if not by_descriptor[descriptor].open:
@@ -92,22 +97,22 @@ def collect(channel: socket.socket, pipes: list[Pipe], seconds: float) -> tuple[
                 raise SandboxError(msg)
         elif found:
             cause, deadline = found, time.monotonic() + _GRACE_S
-            _send_end(channel)
+            _send_end(channel, end)
 
 
-def _passed(pipes: list[Pipe], deadline: float) -> str:
+def _passed(pipes: Sequence[Pipe], deadline: float) -> str:
     for pipe in pipes:
         if pipe.seen > pipe.stop_at:
             return pipe.reason
     return "timeout" if time.monotonic() >= deadline else ""
 
 
-def _send_end(channel: socket.socket) -> None:
+def _send_end(channel: socket.socket, end: bytes) -> None:
     with suppress(OSError):  # its end shows as an end of file on the next look
-        channel.send(_END)
+        channel.send(end)
 
 
-def _report(channel: socket.socket) -> dict[str, Any]:
+def _report(channel: socket.socket) -> bytes:
     try:
         message = channel.recv(1 << 16)
     except OSError:
@@ -115,11 +120,32 @@ def _report(channel: socket.socket) -> dict[str, Any]:
     if not message:
         msg = "the sandbox's own process died while a program ran in it; nothing was run again"
         raise SandboxError(msg)
-    report: dict[str, Any] = json.loads(message)
+    return message
+
+
+def _short(channel: socket.socket, poller: select.poll, pipes: Sequence[Pipe], wait_ms: float) -> bool:
+    """Return whether the report is there after a short while; look ahead at a result meanwhile."""
+    result = pipes[-1] if pipes and pipes[-1].ahead is not None else None
+    if result is None:
+        return bool(poller.poll(wait_ms))
+    poller.register(result.descriptor, select.POLLIN)
+    ready = poller.poll(wait_ms)
+    poller.unregister(result.descriptor)
+    if any(number == channel.fileno() for number, _ in ready) or not ready:
+        return bool(ready)
+    result.read()
+    if result.open and result.ahead is not None:
+        result.made = result.ahead(bytes(result.data))
+    return bool(poller.poll(wait_ms))
+
+
+def _last(channel: socket.socket, pipes: Sequence[Pipe]) -> bytes:
+    report = _report(channel)
+    _drain(pipes)
     return report
 
 
-def _drain(pipes: list[Pipe]) -> None:
+def _drain(pipes: Sequence[Pipe]) -> None:
     # all writers are gone, so what is there is all there is; an end of file may never come if the host itself forked
     for pipe in pipes:
         while pipe.open and pipe.read():

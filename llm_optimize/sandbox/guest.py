@@ -19,12 +19,13 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_optimize.sandbox import answering, cgroup, codec, confine, keeping, lane, pickled, program, seccomp
+    from llm_optimize.sandbox import answering, cgroup, codec, confine, keeping, lane, pickled, program, seccomp, wire
 else:
 
     def _sibling(name: str) -> object:
@@ -35,8 +36,8 @@ else:
         spec.loader.exec_module(module)
         return module
 
-    answering, cgroup, codec, confine, lane, pickled, program, seccomp = map(
-        _sibling, ("answering", "cgroup", "codec", "confine", "lane", "pickled", "program", "seccomp")
+    answering, cgroup, codec, confine, lane, pickled, program, seccomp, wire = map(
+        _sibling, ("answering", "cgroup", "codec", "confine", "lane", "pickled", "program", "seccomp", "wire")
     )
     keeping = _sibling("keeping")  # takes some of the others
 
@@ -97,7 +98,8 @@ def _open_lane(control: socket.socket, descriptors: list[int], order: dict[str, 
     group, ungrouped = _group(order)
     order["socket_kb"] = lane.socket_kb()
     if order["drop"] and not seccomp.unavailable():  # built once, here, where its policy can be read
-        seccomp.build(order["network"], private_files="mount" in keeping.kinds(order))
+        kinds = keeping.kinds(order)
+        seccomp.build(order["network"], private_files="mount" in kinds, own_processes="pid" in kinds)
     middle = os.fork()
     if middle:
         os.close(heard)
@@ -176,26 +178,42 @@ def _take(descriptor: int) -> memoryview:
     return memoryview(data)
 
 
-def _give(chunks: list[bytes | memoryview]) -> None:
-    for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(_RESULT, rest) :]
-    os.close(_RESULT)
+def _give(chunks: list[bytes | memoryview]) -> NoReturn:
+    """Send the result and be gone: no exit handlers, no waiting for threads."""
+    answering.write(_RESULT, chunks)
+    os._exit(0)
 
 
-def _run_data(_order: dict[str, Any]) -> None:
-    chunks = answering.once(_take(_TASK), _take(_INPUTS), codec, program)
+def _run_data(order: dict[str, Any]) -> None:
+    chunks = answering.once(lambda: _given(order), codec, program)
     sys.stdout.flush()
     sys.stderr.flush()
     _give(chunks)
 
 
+def _given(order: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return task and inputs; nothing else holds what they came in."""
+    if "parts" not in order:
+        return codec.decode(_take(_TASK)), codec.decode(_take(_INPUTS), copy=False)
+    source, outputs, call, inputs = order.pop("parts")
+    task = {
+        "source": bytes(source),
+        "outputs": str(outputs, "utf-8").split(),
+        "call": codec.decode(call)["call"] if call else None,
+    }
+    return task, codec.decode(inputs, copy=False) if inputs else {}
+
+
 def _rehearse() -> None:
     """Run a program that does nothing: the pages that this writes to are then our own before the real one comes."""
-    task = codec.decode(b"".join(codec.encode({"source": b"", "outputs": [], "call": None})))
-    codec.encode_outcome(program.perform(task, {}))
-    json.loads("{}")
+    limits: Any = SimpleNamespace(memory_mb=1, cpu_s=1, processes=1, files_mb=1)
+    order = wire.read(memoryview(wire.task(limits, b"x = 1", b"x", b"", b"")))
+    chunks = answering.once(lambda: _given(order), codec, program)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    answering.write(nowhere, chunks)
+    os.close(nowhere)
 
 
 def _run_pickled(_order: dict[str, Any]) -> None:

@@ -6,20 +6,26 @@ This file runs inside the jail too, so it needs the standard library only.
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import importlib.util
 import json
+import mmap
 import os
+import select
 import signal
 import socket
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from llm_optimize.sandbox import becoming, cgroup, confine, lane
+    from llm_optimize.sandbox import becoming, cgroup, confine, lane, wire
 else:
 
     def _sibling(name: str) -> object:
@@ -33,13 +39,18 @@ else:
         spec.loader.exec_module(module)
         return module
 
-    becoming, confine, lane = map(_sibling, ("becoming", "confine", "lane"))
+    becoming, confine, lane, wire = map(_sibling, ("becoming", "confine", "lane", "wire"))
 
 __all__ = ["Keeper", "kinds", "receive"]
 
 _MESSAGE = 1 << 16
 _EVERY_KIND = ("user", "pid", "ipc", "uts", "mount", "net")
 _BACKLOG = 16
+_MANY = 1 << 40
+_SELDOM_S, _GIVE_WAY_S = 0.002, 0.0002
+_UNBOUNDED = {"memory_mb": _MANY, "cpu_s": _MANY, "files_mb": _MANY, "processes": _MANY}
+_F_SETPIPE_SZ, _PIPE_BYTES = 1031, 1 << 20
+_DESCRIPTORS = socket.CMSG_SPACE(8 * 4)
 
 
 def kinds(order: dict[str, Any]) -> tuple[str, ...]:
@@ -55,6 +66,15 @@ def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
     """Return the next message and the descriptors that came with it, none of which a new program inherits."""
     message, descriptors, _, _ = socket.recv_fds(channel, _MESSAGE, 8, socket.MSG_CMSG_CLOEXEC)
     return message, descriptors
+
+
+@dataclass(frozen=True, slots=True)
+class _Spare:
+    """A process that waits for its program: the how-manieth, its own number, and what is readable when it has ended."""
+
+    number: int
+    child: int
+    alarm: int
 
 
 class Keeper:
@@ -79,8 +99,10 @@ class Keeper:
         self._group = group
         self._megabytes = 1
         self._socket_kb = order["socket_kb"]
-        self._spare: tuple[int, socket.socket] | None = None
-        self._unheard = True
+        self._spare: _Spare | None = None
+        self._stood = 0
+        self._waited_s = 0.0
+        self._limits: Mapping[str, float] | None = None
         self._untouched: tuple[object, ...] = ()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 takes from inside only what it has a handler for
         confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -91,7 +113,17 @@ class Keeper:
         confine.prctl(confine.PR_SET_DUMPABLE, 0)
         self._watched = self._proc and self._drop and "watch" not in order["without"]
         self._fences = becoming.Fences(order, self._kinds, group)
-        self._hello = {"pid": pid, "layers": self._layers(), "missing": [*missing, *self._fences.missing]}
+        # elsewhere each program has a folder that we do not know yet, or others run whose number changes
+        self._ahead = "mount" in self._kinds and self._drop and self._fences.counts_alone
+        self._others = self._fences.others() if self._drop else -1
+        self._alone = {"pid", "mount"} <= set(self._kinds)  # then /proc shows our namespace, and us as its process 1
+        self._kill = lane.kill_namespace if "pid" in self._kinds else lane.kill_tree
+        self._hello = {
+            "pid": pid,
+            "layers": self._layers(),
+            "missing": [*missing, *self._fences.missing],
+            "ahead": self._ahead,
+        }
         self._ports = self._open_ports(order)
 
     def _build(self, order: dict[str, Any], missing: list[tuple[str, str]]) -> bool:
@@ -139,110 +171,166 @@ class Keeper:
             What the process has to do.
         """
         self._runs, self._rehearse = runs, rehearse
-        ahead = "mount" in self._kinds and self._drop  # elsewhere each program has a folder that we do not know yet
-        job = self._stand_by(confine.GUEST_HOME if ahead else "/")
-        if job is not None:
-            return job
-        self._greet()
-        while True:
-            if ahead and self._spare is None and (job := self._stand_by(confine.GUEST_HOME)):
-                return job
-            message, descriptors = receive(self._host)
-            order = json.loads(message) if message else None
-            if order is None:
-                os._exit(0)
-            if "run" not in order:
-                continue  # an order to end a program that had ended by itself
-            if not ahead and (job := self._stand_by(order["folder"])):
-                return job
-            self._report(self._supervise(self._hand_over(order, descriptors), order))
-            if "mount" in self._kinds and confine.look_of_home() != self._untouched:
-                confine.fresh_home(self._megabytes)
-                self._untouched = confine.look_of_home()
+        job = self._stand_by(confine.GUEST_HOME if self._ahead else "/")
+        while job is None:
+            job = self._serve_next()
+        return job
 
-    def _stand_by(self, folder: str) -> Callable[[], None] | None:
-        """Fork a process that gives up its rights and waits for a program; return what it has to do, in it only."""
-        if "mount" not in self._kinds and self._fences.user is not None and folder != "/":
-            os.chown(folder, self._fences.user, self._fences.user)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        child = os.fork()
-        if child == 0:
-            return lambda: self._become(theirs, folder)
-        theirs.close()
-        self._spare = child, ours
-        return None
+    def _serve_next(self) -> Callable[[], None] | None:
+        """Wait for one thing to happen and do what it asks for; returns what :meth:`_stand_by` does."""
+        if self._ahead and self._spare is None:
+            return self._stand_by(confine.GUEST_HOME)
+        if self._has_ended():
+            self._finish("")  # before we heard that it got its program, or while it waited: the host tells them apart
+            return None
+        try:
+            message = self._host.recv(_MESSAGE)
+        except ConnectionError:
+            message = b""
+        if not message:
+            self._leave()  # the host is gone
+        if message.startswith(wire.PREPARE):
+            return self._prepare(json.loads(message[1:]))
+        if self._spare is not None and message == wire.about(wire.GO, self._spare.number):
+            watch = self._watch() if self._watched else None
+            self._finish(lane.wait(self._spare.alarm, self._host.fileno(), watch), watch.peak_kb if watch else 0)
+        return None  # what is left is about a program that had ended by itself
 
-    def _greet(self) -> None:
-        """Tell the host that the lane stands, once the first process has been fenced in without an error."""
-        child, channel = self._spare or (0, self._host)
-        said = channel.recv(_MESSAGE).decode()
-        self._unheard = False
-        if said != "ok":
-            self._fail(said or "the first process died before it was confined")
-        if "mount" not in self._kinds or not self._drop:
-            channel.close()
-            os.waitpid(child, 0)
-            self._spare, self._unheard = None, True
-        socket.send_fds(self._host, [json.dumps(self._hello).encode()], [port.fileno() for port in self._ports])
-        while self._ports:
-            self._ports.pop().close()
+    def _has_ended(self) -> bool:
+        """Wait until the host says something or the process that waits has ended, and return whether it was that."""
+        poller = select.poll()
+        poller.register(self._host, select.POLLIN)
+        if self._spare is not None:
+            poller.register(self._spare.alarm, select.POLLIN)
+        since = time.monotonic()
+        ready = {number for number, _ in poller.poll()}
+        self._waited_s = time.monotonic() - since
+        return self._spare is not None and self._spare.alarm in ready
 
-    def _hand_over(self, order: dict[str, Any], descriptors: list[int]) -> int:
-        """Give the waiting process its program; return its number."""
-        child, channel = self._spare or (0, self._host)
-        self._spare = None
-        limits = order.get("limits")
+    def _prepare(self, order: dict[str, Any]) -> Callable[[], None] | None:
+        """Do what only we can do for the next program; where no process waits yet, have one wait."""
+        limits = self._limits = order["limits"]
         if limits is not None and "mount" in self._kinds and limits["files_mb"] != self._megabytes:
             self._megabytes = limits["files_mb"]
             confine.resize_home(self._megabytes)
         if self._group is not None and limits is not None:
             self._group.limit(limits["memory_mb"], limits["processes"])
-        order["others"] = self._fences.others() if self._drop else -1
-        with contextlib.suppress(ConnectionError), channel:  # it was ended: that is what will be reported
-            if self._unheard:
-                channel.recv(_MESSAGE)  # what it said when it was ready; unread, it would break the connection
-            self._unheard = True
-            socket.send_fds(channel, [json.dumps(order).encode()], descriptors)
-        for descriptor in descriptors:
+        if self._ahead:
+            self._tell(wire.PREPARED)
+            return None
+        self._others = self._fences.others() if self._drop else -1
+        return self._stand_by(order["folder"] or confine.GUEST_HOME)
+
+    def _stand_by(self, folder: str) -> Callable[[], None] | None:
+        """Fork a process that gives up its rights and waits for a program; return what it has to do, in it only.
+
+        The host gets the other ends of all that it has, and we keep none, so no later process can inherit one.
+        """
+        if "mount" not in self._kinds and self._fences.user is not None and folder != "/":
+            os.chown(folder, self._fences.user, self._fences.user)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        reading, writing = zip(*(os.pipe() for _ in range(3)), strict=True)
+        child = os.fork()
+        if child == 0:
+            return lambda: self._become(theirs, list(writing), folder)
+        theirs.close()
+        for descriptor in writing:
             os.close(descriptor)
-        return child
+        for descriptor in reading:
+            os.set_blocking(descriptor, False)
+        spare = _Spare(self._stood, child, confine.open_child(child))
+        first = self._stood == 0
+        self._stood += 1
+        if not first or self._greet(ours, spare):
+            self._spare = spare
+            with contextlib.suppress(OSError):  # beyond this user's share of pipe memory: slower, not wrong
+                fcntl.fcntl(reading[-1], _F_SETPIPE_SZ, _PIPE_BYTES)
+            self._tell(wire.about(wire.WAITING, spare.number), ours.fileno(), *reading)
+        ours.close()
+        for descriptor in reading:
+            os.close(descriptor)
+        lane.rehearse()
+        wire.report(0, 0, 0, 0.0, "")
+        return None
 
-    def _supervise(self, child: int, order: dict[str, Any]) -> lane.Ended:
-        alone = {"pid", "mount"} <= set(self._kinds)  # then /proc shows our namespace, and us as its process 1
-        own = 1 if alone else self._pid
-        pids = lane.namespace_pids if alone else lambda: list(lane.descendants(own))
-        kill = lane.kill_namespace if "pid" in self._kinds else lane.kill_tree
-        watch = lane.Watch(order["limits"], pids, self._socket_kb, own) if self._watched else None
-        descriptor = confine.open_child(child)
-        reason = lane.wait(descriptor, self._host.fileno(), watch)
-        os.close(descriptor)
-        ended = lane.sweep(child, kill)
-        ended.reason = reason or ("memory" if self._group is not None and self._group.ran_out() else "")
-        ended.peak_kb = max(ended.peak_kb, watch.peak_kb if watch else 0)
-        return ended
+    def _greet(self, channel: socket.socket, spare: _Spare) -> bool:
+        """Tell the host that the lane stands, once the first process has been fenced in without an error.
 
-    def _report(self, ended: lane.Ended) -> None:
-        report = {"status": ended.status, "reason": ended.reason, "cpu": ended.cpu_seconds, "peak_kb": ended.peak_kb}
+        Returns:
+            Whether the process may serve a program; otherwise it is gone.
+        """
+        said = channel.recv(_MESSAGE).decode()
+        if said != "ok":
+            self._fail(said or "the first process died before it was confined")
+        if not self._ahead:
+            channel.close()
+            os.waitpid(spare.child, 0)
+            os.close(spare.alarm)
+        self._tell(json.dumps(self._hello).encode(), *(port.fileno() for port in self._ports))
+        while self._ports:
+            self._ports.pop().close()
+        return self._ahead
+
+    def _watch(self) -> lane.Watch:
+        own = 1 if self._alone else self._pid
+        pids = lane.namespace_pids if self._alone else lambda: list(lane.descendants(own))
+        return lane.Watch(self._limits or {}, pids, self._socket_kb, own)
+
+    def _finish(self, reason: str, peak_kb: int = 0) -> None:
+        """End what is left of the program, tell the host, and make the working folder as it was."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return
+        ended = lane.sweep(spare.child, self._kill)
+        if not reason and self._group is not None and self._group.ran_out():
+            reason = "memory"
+        self._tell(wire.report(spare.number, ended.status, max(ended.peak_kb, peak_kb), ended.cpu_seconds, reason))
+        if self._waited_s > _SELDOM_S:
+            # the kernel wakes the host on this processor: let it go on, before we fork the next process
+            time.sleep(_GIVE_WAY_S)
+        os.close(spare.alarm)
+        if "mount" in self._kinds and confine.look_of_home() != self._untouched:
+            confine.fresh_home(self._megabytes)
+            self._untouched = confine.look_of_home()
+
+    def _tell(self, message: bytes, *descriptors: int) -> None:
         try:
-            self._host.send(json.dumps(report).encode())
+            socket.send_fds(self._host, [message], list(descriptors))
         except OSError:
-            os._exit(0)  # the host is gone
+            self._leave()  # the host is gone
 
-    def _become(self, channel: socket.socket, folder: str) -> None:
-        """Turn the forked process into the program's: fences at once, then limits and descriptors, then its code."""
+    def _leave(self) -> NoReturn:
+        """End, and with us all below: where no namespace does that for us, we do."""
+        lane.sweep(0, self._kill)
+        os._exit(0)
+
+    def _become(self, channel: socket.socket, writing: list[int], folder: str) -> None:
+        """Turn the forked process into the program's: all that can be done before it is known which program it is.
+
+        Fences and descriptors at once, limits when the program arrives, then its code.
+        """
+        first = self._stood == 0
         try:
             self._fences.enter(folder)
         except OSError as error:
-            channel.send(str(error).encode())
+            if first:
+                channel.send(str(error).encode())
             os._exit(1)
-        channel.send(b"ok")
+        if first:
+            channel.send(b"ok")
+        channel = socket.socket(fileno=becoming.adopt(writing, kept=channel.detach()))
+        room = mmap.mmap(-1, wire.ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if self._drop:
             self._rehearse()
-        message, descriptors = receive(channel)
-        if not message:
+            self._fences.limit(_UNBOUNDED, _MANY)
+        size, ancillary, _, _ = channel.recvmsg_into([room], _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        os.close(channel.detach())  # not by its own close, which takes longer
+        if not size:
             os._exit(0)
-        order = json.loads(message)
-        becoming.adopt(descriptors * 2 if order["run"] == "command" else descriptors)  # it has one stream for both
+        order = wire.read(memoryview(room)[:size])
+        if order["run"] != "data":  # whose files, if it has any, came in behind the pipes
+            descriptors = [number for _, _, data in ancillary for number in array.array("i", data)]
+            becoming.adopt(descriptors * 2 if order["run"] == "command" else descriptors)  # it has one stream for both
         if self._drop:
-            self._fences.limit(order["limits"], order["others"])
+            self._fences.limit(order["limits"], self._others)
         self._runs[order["run"]](order)

@@ -7,7 +7,8 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
-from llm_optimize.sandbox.collecting import collect
+from llm_optimize.sandbox import wire
+from llm_optimize.sandbox.driving import Work
 from llm_optimize.sandbox.live import Ended, Wires
 from llm_optimize.sandbox.verdict import encode_inputs
 from llm_optimize.sandbox.warm import memory_file
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from llm_optimize.sandbox.base import Program
+    from llm_optimize.sandbox.driving import Lane
     from llm_optimize.sandbox.pool import LanePool
-    from llm_optimize.sandbox.warm import Lane
 
 __all__ = ["LiveInLane"]
 
@@ -45,13 +46,11 @@ class LiveInLane:
             self._stack.close()
             raise
         self.layers = self._lane.layers
-        self.alarm = self._channel.fileno()
 
     def end(self) -> Ended:
         """End its processes. See :class:`llm_optimize.sandbox.live.Live`."""
-        report, _ = collect(self._channel, [], 0.0)
-        status = os.waitstatus_to_exitcode(report["status"])
-        return Ended(status, report["reason"], report["cpu"], report["peak_kb"] / 1024)
+        report = self._lane.end()
+        return Ended(report.status, report.cause, report.cpu_seconds, report.peak_mb)
 
     def release(self) -> None:
         """Close the wires and give the lane back. See :class:`llm_optimize.sandbox.live.Live`."""
@@ -61,17 +60,17 @@ class LiveInLane:
         with contextlib.ExitStack() as mine:
             inputs = memory_file(encode_inputs(program))
             mine.callback(os.close, inputs)
+            order = wire.order({"run": "session", "limits": dataclasses.asdict(program.limits)})
             while True:
                 attempt = contextlib.ExitStack()
                 lane = attempt.enter_context(pool.borrowed())
-                order = {"run": "session", "limits": dataclasses.asdict(program.limits)}
                 with attempt:
-                    order["folder"] = attempt.enter_context(folder())
+                    work = attempt.enter_context(folder())
                     self.wires, theirs = Wires.opened(program.limits.output_kb)
                     attempt.callback(self.wires.close)
                     given = [theirs[name] for name in ("stdout", "stderr", "answers", "questions")]
                     try:
-                        self._channel = lane.start(order, [*given, inputs])
+                        self.alarm = lane.start(Work(order, program.limits, work, (*given, inputs)))
                     except ConnectionError:
                         continue  # it was gone before the order reached it: nothing ran, the pool will not keep it
                     finally:

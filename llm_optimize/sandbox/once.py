@@ -46,7 +46,8 @@ def main(folder: Path, wires: tuple[int, int] | None = None) -> None:
     if wires is not None:
         answering.serve(*wires, inputs, codec, program)
         os._exit(0)
-    chunks = answering.once((folder / "task").read_bytes(), inputs, codec, program)
+    task = (folder / "task").read_bytes()
+    chunks = answering.once(lambda: (codec.decode(task), codec.decode(inputs, copy=False)), codec, program)
     sys.stdout.flush()
     sys.stderr.flush()
     _lift_file_limit()

@@ -13,7 +13,7 @@ from llm_optimize.errors import LLMOptimizeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from llm_optimize.sandbox.warm import Lane
+    from llm_optimize.sandbox.driving import Lane
 
 __all__ = ["LanePool"]
 
@@ -36,24 +36,35 @@ class LanePool:
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[Lane]:
         """Hand out a lane; one that an error came out of is never used again."""
+        lane, generation = self.take()
+        good = False
+        try:
+            yield lane
+            good = True
+        finally:
+            self.give_back(lane, generation, good=good)
+
+    def take(self) -> tuple[Lane, int]:
+        """Hand out a lane, and what :meth:`give_back` wants to know; :meth:`borrowed` without what it costs."""
         if self._owner != os.getpid():
             self._reset()
         with self.lock:
             lane, generation = self._idle_lane() or self._open(), self._generation
         lane.served += 1
-        keep = False
-        try:
-            yield lane
-            with self.lock:
-                good = generation == self._generation and lane.usable and len(self._idle) < _KEPT
-                keep = good and lane.served < self._serves
-                if keep:
-                    self._idle.append(lane)
-            if good and not keep:
-                threading.Thread(target=self._replace, args=(generation,), daemon=True).start()
-        finally:
-            if not keep:
-                lane.close()
+        return lane, generation
+
+    def give_back(self, lane: Lane, generation: int, *, good: bool) -> None:
+        """Take a lane back; one that is not ``good`` is never used again."""
+        with self.lock:
+            good = good and generation == self._generation and len(self._idle) < _KEPT
+            keep = good and lane.served < self._serves
+            if keep:
+                self._idle.append(lane)
+        if keep:
+            return
+        lane.close()
+        if good:
+            threading.Thread(target=self._replace, args=(generation,), daemon=True).start()
 
     def clear(self) -> None:
         """Close all idle lanes, and those in use when they come back; the caller holds :attr:`lock`."""

@@ -37,6 +37,7 @@ _TCP = 6
 _SOL_SOCKET, _BUFFER_SIZES = 1, (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and their FORCE
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # push characters into a terminal's input
 _ASK_PERSONALITY = 0xFFFFFFFF
+_LANE, _EVERYBODY, _PRIO_USER, _IOPRIO_WHO_USER = 1, 0xFFFFFFFF, 2, 3
 _FARTHEST = 255
 _PR_GET_SECCOMP, _PR_SET_SECCOMP, _MODE_FILTER = 21, 22, 2
 
@@ -60,13 +61,15 @@ def unavailable() -> str:
 
 
 @functools.cache
-def build(network: str, *, private_files: bool, machine: str = "") -> bytes:
+def build(network: str, *, private_files: bool, own_processes: bool, machine: str = "") -> bytes:
     """Return the filter as an array of ``struct sock_filter``.
 
     Args:
         network: ``none`` (no internet sockets), ``loopback`` (TCP only) or ``host``.
         private_files: whether the program has a file system of its own; else a unix socket could reach a server of the
             host by its path, so only connected pairs may be made.
+        own_processes: whether the program is in a pid namespace whose process 1 is the lane; else process numbers are
+            the host's, and a call that changes a process may name none but the caller itself (as 0).
         machine: ``x86_64`` or ``aarch64``; empty for this one.
 
     Raises:
@@ -79,6 +82,7 @@ def build(network: str, *, private_files: bool, machine: str = "") -> bytes:
         **dict.fromkeys((name for names in policy["allow"].values() for name in names), _ALLOW),
         **dict.fromkeys((name for names in policy["refuse"].values() for name in names), _REFUSE),
         **_checked(policy, network, private_files=private_files),
+        **_on_processes(policy["process argument"], own_processes=own_processes),
     }
     actions = {numbers[name]: block for name, block in chosen.items() if name in numbers}
     program: _Block = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, _AUDIT[machine]), *_KILL, (_LOAD, 0, 0, _NUMBER)]
@@ -122,6 +126,17 @@ def _checked(policy: dict[str, Any], network: str, *, private_files: bool) -> di
         "setsockopt": _switch(1, {_SOL_SOCKET: _switch(2, dict.fromkeys(_BUFFER_SIZES, _REFUSE), _ALLOW)}, _ALLOW),
         "personality": _switch(0, {_ASK_PERSONALITY: _ALLOW}, _REFUSE),
     }
+
+
+def _on_processes(arguments: dict[str, int], *, own_processes: bool) -> dict[str, _Block]:
+    """The calls that signal a process or change how it is scheduled; the kernel lets a user do it to all of theirs."""
+    cases, otherwise = ({_LANE: _REFUSE}, _ALLOW) if own_processes else ({0: _ALLOW}, _REFUSE)
+    judged = {name: _switch(argument, cases, otherwise) for name, argument in arguments.items()}
+    # a whole user is never named: the lane may be the same one
+    judged["setpriority"] = _switch(0, {_PRIO_USER: _REFUSE}, judged["setpriority"])
+    judged["ioprio_set"] = _switch(0, {_IOPRIO_WHO_USER: _REFUSE}, judged["ioprio_set"])
+    judged["kill"] = _ALLOW if own_processes else _switch(0, {_EVERYBODY: _REFUSE}, _ALLOW)
+    return judged
 
 
 def _families(network: str, *, private_files: bool) -> dict[int, _Block]:

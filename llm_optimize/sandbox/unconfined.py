@@ -29,7 +29,7 @@ if sys.platform == "linux":
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from llm_optimize.sandbox.warm import Lane, Report
+    from llm_optimize.sandbox.driving import Lane, Report
 
 __all__ = ["OutOfTime", "run_command", "run_script"]
 
@@ -66,7 +66,7 @@ def run_script(script: str, variables: Mapping[str, Any], wanted: Sequence[str],
         stack.callback(os.close, task)
         streams = [stack.enter_context(_stream(number)) for number in (1, 2)]
         result = Pipe(-1, MAX_BYTES, MAX_BYTES, "output")
-        report = host.run({"run": "pickled"}, [result], seconds, before=streams, behind=[task])
+        report = host.run({"run": "pickled"}, [result], seconds, (streams, [task]))
     if report.status != 0 or not result.data:
         how = f"by signal {-report.status}" if report.status < 0 else f"with exit status {report.status}"
         msg = f"the script's process ended {how} before it was done"
@@ -104,11 +104,17 @@ class _Host:
         self._loaded: list[str] = []
         self._refused: set[str] = set()
 
-    def run(self, order: dict[str, Any], pipes: Sequence[Pipe], seconds: float, **descriptors: Sequence[int]) -> Report:
+    def run(
+        self,
+        order: dict[str, Any],
+        pipes: Sequence[Pipe],
+        seconds: float,
+        given: tuple[list[int], list[int]] = ([], []),
+    ) -> Report:
         while True:
             with self._pool.borrowed() as lane:
                 try:
-                    report = lane.run({**order, "folder": str(Path.cwd())}, pipes, seconds, **descriptors)
+                    report = lane.run({**order, "folder": str(Path.cwd())}, pipes, seconds, given)
                 except ConnectionError:
                     continue  # it was gone before the order reached it: nothing ran, and the pool will not keep it
             if report.cause == "timeout":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,14 +19,18 @@ __all__ = [
     "NoResult",
     "Observed",
     "claimed",
+    "encode_call",
     "encode_inputs",
     "encode_question",
     "encode_task",
     "finished",
+    "look",
+    "source_bytes",
     "verdict",
 ]
 
 _MAX_MESSAGE = 4000  # characters; a program's own harness keeps to fewer
+_LOOKED_AT = 1 << 12  # bytes
 _SIGKILL = 9  # not defined on Windows
 MAX_RESULT_BYTES = codec.MAX_BYTES
 """Size of what a program may send back."""
@@ -51,6 +56,7 @@ class Observed:
         result: the bytes that it sent back.
         stdout: what it printed, cut; ``stderr`` likewise.
         seconds: wall time; ``cpu_seconds`` and ``peak_mb`` as in :class:`Finished`.
+        frame: what :func:`look` made of the result, if it was looked at.
     """
 
     status: int
@@ -61,6 +67,7 @@ class Observed:
     seconds: float
     cpu_seconds: float
     peak_mb: float
+    frame: object = None
 
 
 def encode_task(program: Program) -> list[bytes | memoryview]:
@@ -70,6 +77,11 @@ def encode_task(program: Program) -> list[bytes | memoryview]:
         BadInput: an argument of the call is not data.
     """
     return _encode(_task(program), "the call's arguments")
+
+
+def encode_call(program: Program) -> bytes:
+    """Return the program's call, encoded, or nothing where there is none; raises as :func:`encode_task`."""
+    return b"".join(_encode({"call": _call(program)}, "the call's arguments")) if program.call else b""
 
 
 def encode_question(program: Program, *, with_source: bool) -> list[bytes | memoryview]:
@@ -92,10 +104,19 @@ def encode_inputs(program: Program) -> list[bytes | memoryview]:
 
 
 def _task(program: Program) -> dict[str, Any]:
+    return {"source": source_bytes(program), "outputs": list(program.outputs), "call": _call(program)}
+
+
+def _call(program: Program) -> dict[str, Any] | None:
     call = program.call
-    how = call and {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
-    source = program.source.encode("utf-8", "surrogatepass")  # a lone surrogate is the program's fault: told there
-    return {"source": source, "outputs": list(program.outputs), "call": how}
+    if call is None:
+        return None
+    return {"name": call.name, "args": call.args, "kwargs": dict(call.kwargs), "repeat": call.repeat}
+
+
+def source_bytes(program: Program) -> bytes:
+    """Return the source as bytes; a lone surrogate is the program's fault, and told there."""
+    return program.source.encode("utf-8", "surrogatepass")
 
 
 def _encode(value: dict[str, Any], field: str) -> list[bytes | memoryview]:
@@ -128,15 +149,14 @@ def finished(reason: Reason, message: str, values: dict[str, Any], seen: Observe
 
 
 def _judge(program: Program, seen: Observed) -> tuple[Reason, str, dict[str, Any]]:
-    for cause, words in _ENDED.items():
-        if seen.cause == cause:
-            return cause, words.format(limits=program.limits), {}  # type: ignore[return-value]  # each is a Reason
+    if seen.cause in _ENDED:
+        return seen.cause, _ENDED[seen.cause].format(limits=program.limits), {}  # type: ignore[return-value]  # a Reason
     if seen.status < 0:
         return _by_signal(-seen.status, seen, program.limits)
     if seen.status or not seen.result:
         return "killed", f"ended without a result, exit status {seen.status}", {}
     try:
-        return claimed(program, seen.result)
+        return claimed(program, seen.result, seen.frame)
     except NoResult as lie:
         return "bad_value", str(lie), {}
 
@@ -156,22 +176,51 @@ class NoResult(Exception):
         super().__init__(f"what it sent back is no result: {why}")
 
 
-def claimed(program: Program, result: bytes | memoryview) -> tuple[Reason, str, dict[str, Any]]:
+def look(result: bytes) -> object:
+    """Return what a result says, decoded ahead of its end; None where it is none, or not yet all of it."""
+    try:
+        return _decoded(result) if len(result) <= _LOOKED_AT else None
+    except codec.NotData:
+        return None
+
+
+@functools.cache
+def _usual_beginning() -> bytes:
+    """What comes before the values of a program that finished: read once, not again with every result."""
+    whole = b"".join(codec.encode({"reason": "finished", "message": "", "values": {}}))
+    return whole.removesuffix(b"".join(codec.encode({})))
+
+
+def _decoded(result: bytes | memoryview) -> object:
+    usual = _usual_beginning()
+    if result[: len(usual)] != usual:
+        return codec.decode(result, nodes=codec.MAX_RESULT_NODES)
+    values = codec.decode(result, nodes=codec.MAX_RESULT_NODES, skip=len(usual))
+    return {"reason": "finished", "message": "", "values": values}
+
+
+def claimed(program: Program, result: bytes | memoryview, frame: object = None) -> tuple[Reason, str, dict[str, Any]]:
     """Return what the program says of itself: a failure with its message, or exactly the wanted values.
+
+    Args:
+        program: what was run.
+        result: the bytes that it sent.
+        frame: what :func:`look` made of exactly these bytes, if it did.
 
     Raises:
         NoResult: it is not well-formed, so it was not our side that wrote it.
     """
+    found: Any = frame
     try:
-        frame = codec.decode(result, nodes=codec.MAX_RESULT_NODES)
+        found = _decoded(result) if frame is None else frame
     except codec.NotData as error:
         raise NoResult(str(error)) from None
-    fault = _fault(program, frame)
+    fault = _fault(program, found)
     if fault:
         raise NoResult(fault)
-    if frame["reason"] == "finished":
-        return "finished", "", frame["values"]
-    return frame["reason"], frame["message"][:_MAX_MESSAGE], {}
+    if found["reason"] == "finished":
+        return "finished", "", found["values"]
+    return found["reason"], found["message"][:_MAX_MESSAGE], {}
 
 
 def _fault(program: Program, frame: object) -> str:

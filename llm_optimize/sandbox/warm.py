@@ -1,8 +1,7 @@
-"""The host's side of the warm parent: starting it, asking it for lanes, running one program in a lane.
+"""The host's side of the warm parent: starting it, asking it for lanes, files in memory for what is large.
 
-Host and lane share a socket of whole messages and, for each program, three pipes; task and inputs travel in sealed
-memory files, so that large arrays are written once and mapped, not copied, on the other side. The other half is
-``guest.py`` in this folder.
+Tasks and inputs beyond some 32 KiB travel in sealed memory files, so that large arrays are written once and mapped, not
+copied, on the other side. The other half is ``guest.py`` in this folder.
 """
 
 from __future__ import annotations
@@ -10,26 +9,23 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import weakref
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput, SandboxError
-from llm_optimize.sandbox.collecting import Pipe, collect
-from llm_optimize.sandbox.relay import Relay, loopback_ports
+from llm_optimize.sandbox.driving import Lane
+from llm_optimize.sandbox.relay import loopback_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["GUEST", "Lane", "LaneRefused", "Report", "WarmParent", "memory_file"]
+__all__ = ["GUEST", "WarmParent", "memory_file"]
 
 GUEST = Path(__file__).with_name("guest.py")
 """The program that runs on the other side."""
@@ -38,10 +34,6 @@ _MESSAGE = 1 << 16
 _START_S = 300.0
 _PIPE_BYTES = 1 << 20
 _JOINED = 1 << 16
-
-
-class LaneRefused(Exception):
-    """The kernel, or the container around us, does not allow these walls; says which call failed."""
 
 
 class WarmParent:
@@ -196,121 +188,6 @@ def _end(owner: int, control: socket.socket, process: subprocess.Popen[bytes], e
     errors.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What came of one order: the lane's report, the host's reason for ending it, and what the pipes gave."""
-
-    status: int
-    cause: str
-    cpu_seconds: float
-    peak_mb: float
-    pipes: tuple[Pipe, ...]
-
-
-class Lane:
-    """One program at a time; not thread-safe."""
-
-    def __init__(self, channel: socket.socket, ports: Sequence[int] = ()) -> None:
-        """Wait for the lane to stand.
-
-        Args:
-            channel: our end of its socket.
-            ports: of our loopback, to which its programs are led.
-
-        Raises:
-            LaneRefused: it could not build its walls.
-            SandboxError: it died.
-        """
-        self._channel = channel
-        self.served = 0
-        self.parent: WarmParent | None = None  # kept from being collected, and so ended, while its lane is in use
-        listeners: list[int] = []
-        try:
-            message, listeners, _, _ = socket.recv_fds(channel, _MESSAGE, len(ports))
-            hello = json.loads(message or b"null")
-        except OSError:
-            hello = None
-        if hello is None or "failed" in hello:
-            channel.close()
-            if hello is None:
-                msg = "the sandbox's warm parent died while it opened a lane"
-                raise SandboxError(msg)
-            raise LaneRefused(hello["failed"])
-        channel.settimeout(None)
-        self._relay = Relay(listeners, ports) if listeners else None
-        self.pid: int = hello["pid"]
-        self.layers: tuple[str, ...] = tuple(hello["layers"])
-        self.missing: tuple[tuple[str, str], ...] = tuple((name, why) for name, why in hello["missing"])
-
-    @property
-    def usable(self) -> bool:
-        """Whether it waits for an order: its end of the socket is open and it has said nothing unasked."""
-        poller = select.poll()
-        poller.register(self._channel, select.POLLIN)
-        return not poller.poll(0)
-
-    def run(
-        self,
-        order: Mapping[str, Any],
-        pipes: Sequence[Pipe],
-        seconds: float,
-        *,
-        before: Sequence[int] = (),
-        behind: Sequence[int] = (),
-    ) -> Report:
-        """Run one order to its end; afterwards none of its processes is left.
-
-        Args:
-            order: what to run, for the guest.
-            pipes: what is read from the program; their descriptors are set here.
-            seconds: the wall limit.
-            before: descriptors that the program gets as 1, 2, ..., ahead of the pipes.
-            behind: descriptors that it gets behind the pipes.
-
-        Raises:
-            ConnectionError: the lane was gone before the order reached it; nothing was run.
-            SandboxError: it died on the way; whether the program did anything is unknown.
-        """
-        with ExitStack() as stack:
-            if self._relay is not None:
-                stack.callback(self._relay.cut)
-            theirs = []
-            for pipe in pipes:
-                pipe.descriptor, write = os.pipe()
-                stack.callback(os.close, pipe.descriptor)
-                theirs.append(write)
-            _widen(theirs[-1])
-            try:
-                socket.send_fds(self._channel, [json.dumps(order).encode()], [*before, *theirs, *behind])
-            finally:
-                for descriptor in theirs:
-                    os.close(descriptor)
-            report, cause = collect(self._channel, list(pipes), seconds)
-        status = os.waitstatus_to_exitcode(report["status"])
-        return Report(status, cause or report["reason"], report["cpu"], report["peak_kb"] / 1024, tuple(pipes))
-
-    def start(self, order: Mapping[str, Any], descriptors: Sequence[int]) -> socket.socket:
-        """Start one order and return the channel on which its report will come; the caller ends it in good time.
-
-        Args:
-            order: what to run, for the guest.
-            descriptors: what the program gets as 1, 2, ...; the caller closes its own copies.
-
-        Raises:
-            ConnectionError: the lane was gone before the order reached it; nothing was run.
-        """
-        if self._relay is not None:
-            self._relay.cut()
-        socket.send_fds(self._channel, [json.dumps(order).encode()], list(descriptors))
-        return self._channel
-
-    def close(self) -> None:
-        """End the lane, and with it whatever runs in it."""
-        self._channel.close()
-        if self._relay is not None:
-            self._relay.close()
-
-
 def memory_file(chunks: Sequence[bytes | memoryview]) -> int:
     """Return a descriptor of a file in memory that holds the chunks and that nobody can change any more."""
     if hasattr(os, "memfd_create"):
@@ -335,10 +212,4 @@ def _write_all(descriptor: int, chunks: Sequence[bytes | memoryview]) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def _widen(descriptor: int) -> None:
-    with suppress(OSError):  # beyond this user's share of pipe memory: slower, not wrong
-        fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-_F_SETPIPE_SZ = 1031
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE

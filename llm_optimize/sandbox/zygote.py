@@ -7,7 +7,6 @@ walls that the machine allows are found out with the first lane; weaker ones tha
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import logging
 import os
@@ -15,20 +14,31 @@ import time
 from typing import TYPE_CHECKING
 
 from llm_optimize.errors import SandboxError
+from llm_optimize.sandbox import wire
 from llm_optimize.sandbox.base import ONE_THREAD, Layers
 from llm_optimize.sandbox.collecting import Pipe
+from llm_optimize.sandbox.driving import LaneRefused, Work
 from llm_optimize.sandbox.exchange import scratch
 from llm_optimize.sandbox.live_lane import LiveInLane
 from llm_optimize.sandbox.pool import LanePool
-from llm_optimize.sandbox.verdict import MAX_RESULT_BYTES, Observed, encode_inputs, encode_task, verdict
-from llm_optimize.sandbox.warm import LaneRefused, WarmParent, memory_file
+from llm_optimize.sandbox.verdict import (
+    MAX_RESULT_BYTES,
+    Observed,
+    encode_call,
+    encode_inputs,
+    encode_task,
+    look,
+    source_bytes,
+    verdict,
+)
+from llm_optimize.sandbox.warm import WarmParent, memory_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llm_optimize.sandbox.base import Finished, Limits, Program
+    from llm_optimize.sandbox.driving import Lane, Report
     from llm_optimize.sandbox.live import Live
-    from llm_optimize.sandbox.warm import Lane, Report
 
 __all__ = ["ENVIRONMENT", "ZygoteBackend", "output_pipes"]
 
@@ -111,6 +121,7 @@ class ZygoteBackend:
             seconds=seconds,
             cpu_seconds=report.cpu_seconds,
             peak_mb=report.peak_mb,
+            frame=report.pipes[2].made,
         )
         return verdict(program, seen, lane.layers)
 
@@ -132,24 +143,37 @@ class ZygoteBackend:
                 self._parent = None
 
     def _with_files(self, program: Program) -> tuple[Lane, Report, float]:
+        limits = program.limits
+        inputs = encode_inputs(program) if program.inputs else []
+        if sum(map(len, inputs)) < wire.INLINE:
+            names = "\n".join(program.outputs).encode()
+            message = wire.task(limits, source_bytes(program), names, encode_call(program), b"".join(inputs))
+            if message:
+                return self._run(limits, message)
         with contextlib.ExitStack() as stack:
             files = []
-            for chunks in (encode_task(program), encode_inputs(program)):
+            for chunks in (encode_task(program), inputs or encode_inputs(program)):
                 files.append(memory_file(chunks))
                 stack.callback(os.close, files[-1])
-            return self._run(program.limits, files)
+            return self._run(limits, wire.task_in_files(limits), files)
 
-    def _run(self, limits: Limits, files: list[int]) -> tuple[Lane, Report, float]:
+    def _run(self, limits: Limits, message: bytes, files: Sequence[int] = ()) -> tuple[Lane, Report, float]:
         while True:
-            pipes = output_pipes(limits)
-            with self._pool.borrowed() as lane, _folder(needed=self._level > 0) as folder:
-                order = {"run": "data", "limits": dataclasses.asdict(limits), "folder": folder}
-                start = time.perf_counter()
-                try:
-                    report = lane.run(order, pipes, limits.wall_s, behind=files)
-                except ConnectionError:
-                    continue  # it was gone before the order reached it: nothing ran, and the pool will not keep it
-                return lane, report, time.perf_counter() - start
+            lane, generation = self._pool.take()
+            good = False
+            try:
+                with (
+                    contextlib.nullcontext("") if self._level == 0 else scratch() as folder
+                ):  # the lane has one of its own, or not
+                    start = time.perf_counter()
+                    report = lane.evaluate(Work(message, limits, folder, files), output_pipes(limits), limits.wall_s)
+                seconds = time.perf_counter() - start
+                good = True
+            except ConnectionError:
+                continue  # it was gone before the order reached it: nothing ran
+            finally:
+                self._pool.give_back(lane, generation, good=good)
+            return lane, report, seconds
 
     def _open(self) -> Lane:
         """Open a lane behind the strongest walls to be had; what is not to be had is found out, and told, once."""
@@ -207,7 +231,7 @@ def _gaps(layers: Sequence[str]) -> tuple[str, ...]:
 def output_pipes(limits: Limits) -> list[Pipe]:
     """Return the pipes for stdout, stderr and the result under these limits."""
     kept = limits.output_kb * 1024
-    result = Pipe(-1, MAX_RESULT_BYTES + 1, MAX_RESULT_BYTES, "bad_value")
+    result = Pipe(-1, MAX_RESULT_BYTES + 1, MAX_RESULT_BYTES, "bad_value", look)
     return [*(Pipe(-1, kept, kept * _OUTPUT_FACTOR, "output") for _ in range(2)), result]
 
 

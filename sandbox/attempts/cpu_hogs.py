@@ -1,5 +1,6 @@
 # tries: keeps every processor busy in eight processes
 # expect: cpu|timeout
+# endless: yes
 # limits: wall_s=3,cpu_s=1
 
 import os

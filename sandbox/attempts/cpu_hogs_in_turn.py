@@ -1,5 +1,6 @@
 # tries: uses the processor in children that each end below the limit
 # expect: cpu|timeout
+# endless: yes
 # limits: wall_s=6,cpu_s=1
 
 import os

@@ -1,5 +1,6 @@
 # tries: uses the processor in children only
 # expect: cpu|timeout
+# endless: yes
 # limits: wall_s=8,cpu_s=1
 
 import os

@@ -2,8 +2,7 @@
 # expect: raised
 # limits: files_mb=8
 
-number = 0
-while True:
+for number in range(64):
     with open(str(number), "wb") as file:
         file.write(bytes(1 << 20))
-    number += 1
+breached = True

@@ -3,5 +3,6 @@
 # limits: files_mb=8
 
 with open("big", "wb") as file:
-    while True:
+    for _ in range(64):
         file.write(bytes(1 << 20))
+breached = True

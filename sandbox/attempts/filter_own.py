@@ -1,5 +1,6 @@
 # tries: puts a filter of its own that answers every system call with success
 # expect: finished|raised|killed|bad_value|timeout|missing_output
+# endless: yes
 # limits: wall_s=2
 
 import ctypes

@@ -1,5 +1,6 @@
 # tries: forks for ever
 # expect: processes|raised|timeout|memory
+# endless: yes
 # limits: wall_s=3,processes=16
 # needs: pid rlimits
 

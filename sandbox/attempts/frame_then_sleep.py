@@ -1,5 +1,6 @@
 # tries: sends a good result early, then goes on for ever
 # expect: timeout|bad_value
+# endless: yes
 # limits: wall_s=1
 
 import os

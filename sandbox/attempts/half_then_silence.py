@@ -1,5 +1,6 @@
 # tries: sends half a result, then neither ends nor goes on
 # expect: timeout|bad_value
+# endless: yes
 # limits: wall_s=1
 
 import os

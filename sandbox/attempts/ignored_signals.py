@@ -1,5 +1,6 @@
 # tries: ignores every signal that can be ignored, then never ends
 # expect: timeout|cpu
+# endless: yes
 # limits: wall_s=1
 
 import signal

@@ -2,5 +2,6 @@
 # expect: raised
 # limits: files_mb=8,wall_s=20
 
-for number in range(10_000_000):
+for number in range(50_000):
     open(str(number), "w").close()
+breached = True

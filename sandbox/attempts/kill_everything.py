@@ -1,6 +1,6 @@
 # tries: kills every process that it may
 # expect: finished|raised|killed
-# needs: pid
+# needs: pid|seccomp
 
 import os
 import signal

@@ -1,5 +1,6 @@
 # tries: hands back a list and a dict whose length and items change while they are read
 # expect: bad_value|finished|raised|timeout|memory
+# endless: yes
 # limits: wall_s=2,memory_mb=256
 
 class Growing(list):

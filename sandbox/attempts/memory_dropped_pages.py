@@ -7,12 +7,16 @@ import mmap
 import os
 import time
 
+told, tell = os.pipe()
 for _ in range(6):
     if os.fork() == 0:
         taken = mmap.mmap(-1, 48 << 20)
         for at in range(0, len(taken), 1 << 20):
             taken[at : at + (1 << 20)] = bytes(1 << 20)
             taken.madvise(mmap.MADV_DONTNEED, at, 1 << 20)
-        time.sleep(60)
-time.sleep(0.7)
+        os.write(tell, b"x")
+        time.sleep(3600)
+for _ in range(6):
+    os.read(told, 1)
+time.sleep(1)
 breached = True

@@ -1,5 +1,6 @@
 # tries: sends its result one byte at a time
 # expect: timeout|bad_value|killed
+# endless: yes
 # limits: wall_s=1
 
 import os

@@ -1,5 +1,6 @@
 # tries: stops itself, so that its end never comes
 # expect: timeout
+# endless: yes
 # limits: wall_s=1
 
 import os

@@ -1,8 +1,9 @@
 """What one evaluation in the sandbox costs: ``python bench_sandbox.py [--quick]``.
 
 Every figure is the median wall time of the confined default beside its peers of the same run, measured in turn with
-them, so that a busy machine slows both: a bare ``fork`` and ``_exit`` of a process with the same modules loaded (the
-floor of this way of working), ``subprocess.run([python, "-I", "-c", ...])`` unconfined, bubblewrap around the same
+them, so that a busy machine slows both: a bare ``fork`` and ``_exit`` of a process with the preloaded modules, and of
+one that has also what any warm parent has loaded for itself (the floor of this way of working),
+``subprocess.run([python, "-I", "-c", ...])`` unconfined, bubblewrap around the same
 interpreter, and multiprocessing's forkserver. Then an array of 8 MB in and out, programs per second on all cores, the
 back end ``subprocess``, and ``exec_with_timeout_unsafe`` (the predecessor: 1030 ms).
 
@@ -28,6 +29,7 @@ import numpy as np
 
 from llm_optimize.eval_utils import exec_with_timeout_unsafe
 from llm_optimize.sandbox import Sandbox
+from llm_optimize.sandbox.warm import GUEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,8 +43,9 @@ BWRAP = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--
 PAUSE_S = 0.03  # between two programs, so that a process stands ready, as when a proposer thinks meanwhile
 
 FORKS = """
-import gc, importlib, os, sys, time
-for name in sys.argv[1:]: importlib.import_module(name)
+import gc, importlib, os, runpy, sys, time
+if sys.argv[1]: runpy.run_path(sys.argv[1])
+for name in sys.argv[2:]: importlib.import_module(name)
 gc.collect(); gc.freeze()
 for _ in sys.stdin:
     began = time.perf_counter()
@@ -54,11 +57,11 @@ for _ in sys.stdin:
 
 
 class BareForks:
-    """A process with the same modules as a warm parent, which forks and reaps when asked to."""
+    """A process that forks and reaps when asked to."""
 
-    def __init__(self, preload: Sequence[str]) -> None:
-        """Start it."""
-        command = [sys.executable, "-I", "-c", FORKS, *preload]
+    def __init__(self, preload: Sequence[str], *, as_warm_parent: bool = False) -> None:
+        """Start it with these modules, or with all that a warm parent has which preloads them."""
+        command = [sys.executable, "-I", "-c", FORKS, str(GUEST) if as_warm_parent else "", *preload]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **THREADS}
         )
@@ -142,11 +145,12 @@ def line(name: str, value: float, *ratios: tuple[str, float], limit: float | Non
     print(f"{name:44} {value:8.2f} ms{text}{kept}")
 
 
-def peers(preload: list[str], box: Sandbox, forks: BareForks) -> dict[str, Callable[[], float]]:
+def peers(preload: list[str], box: Sandbox, forks: BareForks, warm: BareForks) -> dict[str, Callable[[], float]]:
     """Return what is measured in turn for one set of modules."""
     runs = {
         "sandbox": timed(lambda: in_box(box)),
         "fork": forks.once,
+        "fork of a warm parent": warm.once,
         "python": timed(lambda: python("pass")),
     }
     if preload == HEAVY:  # one server for each process, and its modules are chosen before it starts
@@ -159,8 +163,12 @@ def peers(preload: list[str], box: Sandbox, forks: BareForks) -> dict[str, Calla
 def compare(preload: list[str], rounds: int) -> None:
     """Print a trivial program beside its peers, once with a pause between programs and once without."""
     name = ", ".join(preload) or "nothing"
-    with Sandbox(preload=preload) as box, BareForks(preload) as forks:
-        runs = peers(preload, box, forks)
+    with (
+        Sandbox(preload=preload) as box,
+        BareForks(preload) as forks,
+        BareForks(preload, as_warm_parent=True) as warm,
+    ):
+        runs = peers(preload, box, forks, warm)
         if not preload and shutil.which("bwrap"):
             runs["bubblewrap"] = timed(lambda: python("pass", *BWRAP))
         ready = in_turn(runs, rounds, PAUSE_S)
@@ -168,7 +176,9 @@ def compare(preload: list[str], rounds: int) -> None:
         print(f"\n{name} preloaded" + ("" if preload else f"; layers: {', '.join(box.layers().in_force)}"))
         fork, bare = ("a bare fork", ready["fork"]), ("python -I", ready["python"])
         line("trivial program, a process ready", ready["sandbox"], bare, fork, limit=1)
+        parent = ("a bare fork of a warm parent", ready["fork of a warm parent"])
         line("the same, beside a bare fork and exit", ready["sandbox"], fork, limit=1.5)
+        line("the same, beside one of a warm parent", ready["sandbox"], parent, limit=1.5)
         line("trivial program, one after the other", tight["sandbox"], ("a bare fork", tight["fork"]), bare)
         for peer in sorted(set(ready) - {"sandbox"}):
             line(f"peer: {peer}", ready[peer])

@@ -1,8 +1,9 @@
 """Fuzzes the decoder of results and the judgement built on it: ``python fuzz_result_decoder.py --seconds 600``.
 
-With atheris (``pip install atheris``) the search is guided by coverage; without it, or with ``--plain``, samples are
-mutated at random from a seed that is printed. Each input must give data or a refusal: another exception, an object that
-is not data, or more than ten seconds for one input ends the run with status 1 and leaves the input in ``fuzz_failure``.
+With atheris (``pip install atheris``) the search is guided by coverage; without it, or with ``--engine mutation``,
+samples are mutated at random from a seed that is printed. Each input must give data or a refusal: another exception,
+an object that is not data, or more than ten seconds for one input ends the run with a status other than 0 and leaves
+the input in ``fuzz_failure``.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def mutated(chance: random.Random, data: bytes, pool: list[bytes]) -> bytes:
     return bytes(body[: 1 << 16])
 
 
-def plain(seconds: float, seed: int, pool: list[bytes]) -> int:
+def random_search(seconds: float, seed: int, pool: list[bytes]) -> int:
     """Mutate samples until the time is up; return how many inputs were tried."""
     chance = random.Random(seed)
     end, tried = time.monotonic() + seconds, 0
@@ -125,7 +126,13 @@ def guided(seconds: float, pool: list[bytes], folder: Path) -> None:
     for number, data in enumerate(pool):
         (folder / f"sample{number}").write_bytes(data)
     atheris.instrument_all()
-    options = [f"-max_total_time={int(seconds)}", "-max_len=65536", f"-timeout={int(SLOW_S)}", "-rss_limit_mb=2048"]
+    options = [
+        f"-max_total_time={int(seconds)}",
+        "-max_len=65536",
+        f"-timeout={int(SLOW_S)}",
+        "-rss_limit_mb=2048",
+        f"-exact_artifact_path={FAILURE}",
+    ]
     atheris.Setup([sys.argv[0], *options, str(folder)], examine)
     atheris.Fuzz()
 
@@ -135,17 +142,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--plain", action="store_true", help="without atheris even where it is installed")
+    engines = ["mutation"] if atheris is None else ["atheris", "mutation"]
+    parser.add_argument("--engine", choices=engines, default=engines[0], help="atheris where it is installed")
     parser.add_argument("--corpus", type=Path, default=Path("fuzz_corpus"), help="folder of atheris's inputs")
     given = parser.parse_args()
     faulthandler.enable()
     faulthandler.dump_traceback_later(given.seconds + 60, exit=True)  # one input that never ends
     pool = [b"".join(codec.encode(sample)) for sample in SAMPLES]
-    if atheris is not None and not given.plain:
+    if given.engine == "atheris":
         guided(given.seconds, pool, given.corpus)
         return
-    sys.stdout.write(f"plain mutation, seed {given.seed}\n")
-    tried = plain(given.seconds, given.seed, pool)
+    sys.stdout.write(f"mutation, seed {given.seed}\n")
+    tried = random_search(given.seconds, given.seed, pool)
     sys.stdout.write(f"{tried} inputs in {given.seconds:g} s: data or a refusal, every time\n")
 
 

@@ -41,7 +41,10 @@ def test_the_attempts_are_many_and_say_what_they_try():
     for attempt in ATTEMPTS:
         assert attempt.tries, attempt.name
         assert set(attempt.expect) <= set(REASONS), attempt.name
-        assert {*attempt.by, *attempt.only_by}.union(*attempt.needs) <= {*LAYERS, "tree_kill"}, attempt.name
+        held_by = attempt.held_by
+        named = {*held_by.by, *held_by.needed, *attempt.only_by}.union(*attempt.needs)
+        assert named <= {*LAYERS, "tree_kill"}, attempt.name
+        assert held_by.bare in ("held", "through", "not run"), f"{attempt.name}: run tests/soak/matrix.py --tables"
 
 
 def test_bombs_are_only_run_where_they_are_bounded():

@@ -15,7 +15,14 @@ from llm_optimize.sandbox import Sandbox, seccomp
 POLICY = json.loads(seccomp.POLICY.read_text("ascii"))
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
-VARIANTS = [(network, files) for network in ("none", "loopback", "host") for files in (True, False)]
+VARIANTS = [
+    {"network": network, "private_files": files, "own_processes": processes}
+    for network in ("none", "loopback", "host")
+    for files in (True, False)
+    for processes in (True, False)
+]
+WALLED = VARIANTS[0]
+ME, LANE, OTHER = 0, 1, 4711
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
 
@@ -42,17 +49,17 @@ def answer(program: bytes, audit: int, number: int, *arguments: int) -> int:
             at += true if (value == constant if operation == 0x15 else value >= constant) else false
 
 
-def ask(name: str, *arguments: int, machine: str = "x86_64", network: str = "none", files: bool = True) -> int:
-    """The verdict about a call by name."""
-    program = seccomp.build(network, private_files=files, machine=machine)
+def ask(name: str, *arguments: int, machine: str = "x86_64", **changes: object) -> int:
+    """The verdict about a call by name, with all walls unless something is changed."""
+    program = seccomp.build(**{**WALLED, **changes}, machine=machine)
     return answer(program, MACHINES[machine], POLICY["numbers"][machine][name], *arguments)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize(("network", "files"), VARIANTS)
-def test_every_call_of_the_policy_gets_its_answer(machine, network, files):
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values())))
+def test_every_call_of_the_policy_gets_its_answer(machine, variant):
     """On both architectures each listed call is allowed or refused as listed, and every other number is unknown."""
-    program = seccomp.build(network, private_files=files, machine=machine)
+    program = seccomp.build(**variant, machine=machine)
     numbers = POLICY["numbers"][machine]
     allowed = {numbers[name] for names in POLICY["allow"].values() for name in names if name in numbers}
     refused = {numbers[name] for names in POLICY["refuse"].values() for name in names if name in numbers}
@@ -66,7 +73,7 @@ def test_every_call_of_the_policy_gets_its_answer(machine, network, files):
 
 def test_other_architectures_do_not_get_round_the_filter():
     """Calls by the numbers of another architecture end the program; those of x32 do not exist."""
-    program = seccomp.build("none", private_files=True, machine="x86_64")
+    program = seccomp.build(**WALLED, machine="x86_64")
     assert answer(program, 0x40000003, 11) == KILL  # i386, execve
     assert answer(program, MACHINES["aarch64"], 0) == KILL
     assert answer(program, MACHINES["x86_64"], 0x40000000 + 1) == ENOSYS
@@ -86,6 +93,41 @@ def test_arguments_are_judged(machine):
     assert ask("personality", 0x0040000, machine=machine) == EPERM
     assert (ask("setsockopt", 3, 1, 2, machine=machine), ask("setsockopt", 3, 6, 7, machine=machine)) == (ALLOW, ALLOW)
     assert ask("setsockopt", 3, 1, 7, machine=machine) == EPERM
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("name", POLICY["process argument"])
+def test_whom_a_call_may_change(name, machine):
+    """Among its own processes a program may change any but the lane; among the host's it may change itself alone."""
+    place = POLICY["process argument"][name]
+
+    def about(who: int, *, own: bool) -> int:
+        return ask(name, *([1] * place), who, machine=machine, own_processes=own)
+
+    assert [about(who, own=True) for who in (ME, LANE, OTHER)] == [ALLOW, EPERM, ALLOW]
+    assert [about(who, own=False) for who in (ME, LANE, OTHER)] == [ALLOW, EPERM, EPERM]
+    assert about(ME + (1 << 32), own=False) == ALLOW, "the kernel looks at 32 bits, and so does the filter"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("own", [True, False])
+def test_whole_users_are_not_changed(machine, own):
+    """Neither priority nor class of input and output is set for all processes of a user, whichever it is."""
+    for who in (ME, LANE, OTHER):
+        assert ask("setpriority", 2, who, machine=machine, own_processes=own) == EPERM
+        assert ask("ioprio_set", 3, who, machine=machine, own_processes=own) == EPERM
+    assert ask("ioprio_set", 1, ME, machine=machine, own_processes=own) == ALLOW
+    assert ask("setpriority", 1, ME, machine=machine, own_processes=own) == ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_everybody_is_not_signalled(machine):
+    """A signal to all processes stays among the program's own; children and the own group can always be signalled."""
+    everybody = 0xFFFFFFFF
+    assert ask("kill", everybody, 9, machine=machine) == ALLOW
+    assert ask("kill", everybody, 9, machine=machine, own_processes=False) == EPERM
+    assert ask("kill", everybody - 4711, 9, machine=machine, own_processes=False) == ALLOW
+    assert ask("kill", OTHER, 9, machine=machine, own_processes=False) == ALLOW
 
 
 @pytest.mark.parametrize(
@@ -108,15 +150,15 @@ def test_sockets_by_network(network, files, allowed):
             and (protocol in (0, 6) or network == "host" or family == 1)
             else EPERM
         )
-        assert ask("socket", family, kind | 0o2000000, protocol, network=network, files=files) == expected
+        assert ask("socket", family, kind | 0o2000000, protocol, network=network, private_files=files) == expected
     for family in (0, 15, 16, 17, 38, 40, 43, 44):
-        assert ask("socket", family, 1, network=network, files=files) == EPERM
+        assert ask("socket", family, 1, network=network, private_files=files) == EPERM
 
 
 def test_pairs_cannot_be_led_elsewhere():
     """Where unix sockets of the host could be reached by path, only pairs that stay connected are made."""
     assert [ask("socketpair", 1, kind) for kind in (1, 2, 5)] == [ALLOW, ALLOW, ALLOW]
-    assert [ask("socketpair", 1, kind | 0o4000, files=False) for kind in (1, 2, 5)] == [ALLOW, EPERM, ALLOW]
+    assert [ask("socketpair", 1, kind | 0o4000, private_files=False) for kind in (1, 2, 5)] == [ALLOW, EPERM, ALLOW]
 
 
 @linux
