@@ -18,7 +18,7 @@ from llm_optimize.llm.failures import context_error, is_filtered, is_unknown_mod
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["Complaint", "complaint", "culprit", "shape", "suspects"]
+__all__ = ["FIELDS", "Complaint", "complaint", "culprit", "feature", "shape", "suspects"]
 
 FIELDS = frozenset(
     (

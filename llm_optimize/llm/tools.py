@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.chat import ToolCall
 
-__all__ = ["LONGEST_RESULT", "Tool", "ToolFailed", "as_text", "as_tool", "as_tools", "call_tool"]
+__all__ = ["LONGEST_RESULT", "Tool", "ToolFailed", "as_text", "as_tool", "as_tools", "call_tool", "cut"]
 
 LONGEST_RESULT = 10_000
 """Characters of a result that are told to the model; the middle of a longer one is cut out, with a mark."""

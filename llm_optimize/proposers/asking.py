@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llm_optimize.core.chat import Message, Request
 from llm_optimize.core.history import same_text
@@ -13,12 +13,14 @@ from llm_optimize.proposers.conversing import Bench, Talk
 from llm_optimize.text.fences import extract
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from llm_optimize.core.chat import Reply
     from llm_optimize.core.history import History
-    from llm_optimize.proposers.chat import ChatProposer
+    from llm_optimize.core.protocols import ChatModel
     from llm_optimize.proposers.layout import Layout, Prompt
 
-__all__ = ["Asking", "Context"]
+__all__ = ["Asker", "Asking", "Context"]
 
 _RESULT_SHARE = 4  # a tool's result may take up 1/4 of the allowance, a reply that is shown back to the model 1/8
 _OF_CONTEXT = 0.75  # of a model's context; the rest is for its reply
@@ -46,6 +48,45 @@ class Context:
         self.allowance = min(self.allowance, told if 0 < told < sent else sent // 2)
 
 
+class Asker(Protocol):
+    """On whose behalf is asked, a :class:`~llm_optimize.proposers.chat.ChatProposer`: its attributes."""
+
+    @property
+    def model(self) -> ChatModel:
+        """Answers."""
+        ...
+
+    @property
+    def model_name(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def allowance(self) -> int:
+        """Tokens of a prompt."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Fields of each request."""
+        ...
+
+    @property
+    def reasks(self) -> int:
+        """How often a reply without a candidate is asked for again."""
+        ...
+
+    @property
+    def tools(self) -> Sequence[Any]:
+        """Functions for the model."""
+        ...
+
+    @property
+    def tool_calls(self) -> int:
+        """How many calls of them a proposal has."""
+        ...
+
+
 class Asking:
     """Asks for the drafts of one proposal.
 
@@ -59,7 +100,7 @@ class Asking:
         bench: the tools, and their use.
     """
 
-    def __init__(self, proposer: ChatProposer, composer: Layout, context: Context, history: History) -> None:
+    def __init__(self, proposer: Asker, composer: Layout, context: Context, history: History) -> None:
         """Take what the proposer has; nothing is asked yet."""
         self.drafts: list[Draft] = []
         self.notes: list[str] = []

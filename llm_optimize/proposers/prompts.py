@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANSWER_NOW",
+    "CALL_NOT_POSSIBLE",
     "FIRST_DRAFT_PROMPT",
     "GUIDANCE_REMINDER",
     "HUMAN_OPTIMIZATION_PROMPT",
+    "NOT_CALLED",
     "NOT_SCORED",
+    "NO_MORE_CALLS",
     "REASK_PROMPT",
     "SYSTEM_PROMPT",
     "beginning_note",

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llm_optimize.sandbox.base import Limits
-    from llm_optimize.sandbox.warm import WarmParent
 
 __all__ = ["Lane", "LaneRefused", "Report", "Work"]
 
@@ -85,7 +84,7 @@ class Lane:
         """
         self._channel = channel
         self.served = 0
-        self.parent: WarmParent | None = None  # kept from being collected, and so ended, while its lane is in use
+        self.parent: object = None  # kept from being collected, and so ended, while its lane is in use
         listeners: list[int] = []
         try:
             message, listeners = _receive(channel, len(ports))

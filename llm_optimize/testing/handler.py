@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.testing.answers import Received
 
-__all__ = ["Http", "Owner"]
+__all__ = ["Handler", "Http", "Owner"]
 
 _FOREVER = 3600.0
 _RESET = struct.pack("ii", 1, 0)  # linger for 0 seconds: closing sends a reset, not an end

@@ -354,60 +354,6 @@ def test_the_name_stands_wherever_a_model_does(tmp_path, recording, monkeypatch)
         as_chat_model(f"{recording}#gpt")
 
 
-def damaged(lines, kind):
-    """Return the file's lines with one of them spoilt."""
-    third = json.loads(lines[2])
-    header = json.loads(lines[0])
-    return {
-        "empty": [],
-        "other": ["{}", *lines[1:]],
-        "version": [json.dumps(header | {"version": 2}), *lines[1:]],
-        "course": [json.dumps(header | {"course": [1]}), *lines[1:]],
-        "short": lines[:4],
-        "cut": [*lines[:3], lines[3][:50], *lines[4:]],
-        "field": [*lines[:2], json.dumps({name: third[name] for name in third if name != "reply"}), *lines[3:]],
-        "type": [*lines[:2], json.dumps(third | {"begun": "x"}), *lines[3:]],
-        "reply": [*lines[:2], json.dumps(third | {"reply": {"text": 3}}), *lines[3:]],
-        "twice": [*lines[:3], lines[2], *lines[4:]],
-        "list": [*lines[:2], "[]", *lines[3:]],
-        "deep": [*lines[:2], "[" * 100_000, *lines[3:]],
-    }[kind]
-
-
-@pytest.mark.parametrize(
-    ("kind", "says"),
-    [
-        ("empty", "line 0: the file is empty"),
-        ("other", "line 1: this is no file of exchanges"),
-        ("version", "line 1: the format has version 2"),
-        ("course", "line 1: the header's course"),
-        ("short", "line 4: the file ends after 3 of 6 exchanges"),
-        ("cut", "line 4: no JSON"),
-        ("field", "line 3: it has no 'reply'"),
-        ("type", "line 3: its begun is 'x'"),
-        ("reply", "line 3: .*cannot be read"),
-        ("twice", "line 4: proposal/1/ask-0 is there twice"),
-        ("list", "line 3: "),
-        ("deep", "line 3: no JSON"),
-    ],
-)
-def test_a_damaged_file_is_refused_before_anything_is_spent(tmp_path, recording, kind, says):
-    """Whatever is wrong with the file is bad input with the number of the line; the scorer is never called."""
-    path = Path(recording.removeprefix("recorded:"))
-    path.write_text("".join(f"{line}\n" for line in damaged(path.read_text().splitlines(), kind)))
-    with pytest.raises(BadInput, match=says) as caught:
-        run(tmp_path / "b.db", recording, lambda _: pytest.fail("the scorer was called"))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_that_is_not_there_is_refused(tmp_path):
-    """A missing file, a folder and bytes that are no text are bad input."""
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe\n")
-    for name, says in (("none.jsonl", "cannot be read"), ("", "cannot be read"), ("bytes", "line 1")):
-        with pytest.raises(BadInput, match=says):
-            connect(f"recorded:{tmp_path / name}")
-
-
 def test_a_refused_prompt_is_raised_again(tmp_path):
     """The limit that the endpoint named comes back with the error."""
     said = Answer("maximum context length is 4096 tokens", status=400, code="context_length_exceeded")
