@@ -270,9 +270,6 @@ def build(  # noqa: PLR0913 - the keywords of run()
     """
     _check(task_description, task_question, func, x0)
     llm.requests.resume()
-    rules: list[Stopper] = [] if stop_score is None else [TargetScore(stop_score)]
-    rules += [] if stop is None else [stop]
-    rules += [] if max_steps is None else [MaxSteps(max_steps)]
     if proposer is None:
         chat = partial(
             ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout, tools=as_tools(tools)
@@ -291,7 +288,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         func,
         store=opened,
         name=_name(opened, study, resume),
-        stop=AnyOf(tuple(rules)),
+        stop=_rules(stop_score, stop, max_steps),
         budget=budget,
         executor=executor,
         parallel=parallel,
@@ -302,6 +299,12 @@ def build(  # noqa: PLR0913 - the keywords of run()
         settings=settings,
         order=_order(proposer),
     )
+
+
+def _rules(stop_score: float | None, stop: Stopper | None, max_steps: int | None) -> Stopper:
+    target = None if stop_score is None else TargetScore(stop_score)
+    steps = None if max_steps is None else MaxSteps(max_steps)
+    return AnyOf(tuple(rule for rule in (target, stop, steps) if rule is not None))
 
 
 def _check(task: object, question: object, func: object, x0: object) -> None:

@@ -40,7 +40,20 @@ BROAD = {
 }
 
 HEAVY = (
-    *("cmaes", "flask", "genai_prices", "mcp", "numpy", "openai", "optuna", "pandas", "psutil", "pydantic", "requests"),
+    *(
+        "cmaes",
+        "flask",
+        "genai_prices",
+        "mcp",
+        "numpy",
+        "openai",
+        "opentelemetry",
+        "optuna",
+        "pandas",
+        "psutil",
+        "pydantic",
+        "requests",
+    ),
     *("scipy", "sklearn", "starlette", "tenacity", "tiktoken", "torch"),
 )
 
