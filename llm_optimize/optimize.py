@@ -260,8 +260,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
 ) -> Study:
     """Return the study that :func:`run` would run with the same arguments; nothing is spent yet.
 
-    ``settings`` are kept in the log with the session; ``layout`` is the default proposer's, see
-    :class:`~llm_optimize.proposers.chat.ChatProposer`.
+    ``settings`` are kept in the log; ``layout`` is :class:`~llm_optimize.proposers.chat.ChatProposer`'s.
 
     Raises:
         BadInput: a setting cannot work.

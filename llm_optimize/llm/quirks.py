@@ -217,7 +217,8 @@ class Adapting:
 
     def _sends_both_caps(self, about: Complaint) -> bool:
         added = _CAPS.keys() <= self._sent.keys() and not _CAPS.keys() <= self._wanted.keys()
-        return added and all(name in about.text for name in _CAPS)
+        one = _CAPS.keys() & set(about.fields)  # named by structure; a text may name the other one as the remedy
+        return added and not one and all(name in about.text for name in _CAPS)
 
     def _judge_cap(self, reply: Reply, cap: int) -> None:
         if reply.usage.tokens_out > _SLACK * cap + _LEEWAY:

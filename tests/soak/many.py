@@ -67,6 +67,9 @@ ALLOWED = {  # by how much the last tenth may lie above the first: a share, and 
 }
 
 
+RESTS, REST_S = 500, 0.01
+
+
 class Soak:
     """Runs the programs in threads and takes samples in between."""
 
@@ -114,7 +117,7 @@ class Soak:
 
     def _sample(self) -> Sample:
         host = os.getpid()
-        levels = _levels(host)
+        levels = _at_rest(host)
         others = [pid for level in levels[:2] for pid in level]
         return Sample(
             host_descriptors=_descriptors(host),
@@ -126,6 +129,19 @@ class Soak:
             files=sum(1 for _ in self._folder.rglob("*")),
             ms=statistics.median(self._times),
         )
+
+
+def _at_rest(host: int) -> list[list[int]]:
+    """Return the levels once every lane has its next process ready and its ends are handed over, or after a while."""
+    seen: tuple[object, ...] = ()
+    for _ in range(RESTS):
+        levels = _levels(host)
+        now = (levels, [_descriptors(pid) for pid in levels[0] + levels[1]])
+        if now == seen and len(descendants(host)) == len(levels[0]) + 2 * len(levels[1]):
+            return levels
+        seen = now
+        time.sleep(REST_S)
+    return _levels(host)
 
 
 def _levels(host: int) -> list[list[int]]:
