@@ -11,6 +11,7 @@ import importlib.util
 import json
 import logging
 import os
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -151,6 +152,13 @@ def price_remedy(model: str) -> str:
     )
 
 
-@cache
 def _say_unknown(model: str) -> None:
+    with _SAYING:  # many chains make their first call at once
+        if model in _SAID:
+            return
+        _SAID.add(model)
     _LOG.warning("the price of %r is unknown and counts as 0 dollars: %s", model, price_remedy(model))
+
+
+_SAID: set[str] = set()
+_SAYING = threading.Lock()
