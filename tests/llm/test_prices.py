@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -39,6 +41,20 @@ def test_unknown_models_cost_nothing_and_are_known_as_such():
     """A local model has no price."""
     assert not PriceBook().price_known("qwen3:8b")
     assert PriceBook().dollars("qwen3:8b", MILLION) == 0.0
+
+
+def test_an_unknown_price_is_said_once_however_many_ask_at_once(caplog):
+    """Thirty-two chains that make their first call in the same moment bring one warning."""
+    ready = threading.Barrier(32)
+
+    def ask(_):
+        ready.wait()
+        return PriceBook().dollars("asked-at-once", Usage(1, 10, 0, 10))
+
+    with ThreadPoolExecutor(32) as pool:
+        assert set(pool.map(ask, range(32))) == {0.0}
+    assert [record.message for record in caplog.records if "asked-at-once" in record.message][1:] == []
+    assert "asked-at-once" in caplog.text
 
 
 def test_own_prices_win_over_the_file_and_the_file_over_the_package(tmp_path, monkeypatch):
