@@ -27,6 +27,7 @@ from llm_optimize.sandbox import REASONS, codec, verdict
 from llm_optimize.sandbox.base import Call, Program
 
 FAILURE = Path("fuzz_failure")
+PATIENCE_S = 600  # atheris takes minutes to begin and to end on a loaded machine; it watches each input itself
 SLOW_S = 10.0
 SAMPLES = [
     None,
@@ -147,7 +148,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=Path("fuzz_corpus"), help="folder of atheris's inputs")
     given = parser.parse_args()
     faulthandler.enable()
-    faulthandler.dump_traceback_later(given.seconds + 60, exit=True)  # one input that never ends
+    faulthandler.dump_traceback_later(given.seconds + PATIENCE_S, exit=True)  # one input that never ends
     pool = [b"".join(codec.encode(sample)) for sample in SAMPLES]
     if given.engine == "atheris":
         guided(given.seconds, pool, given.corpus)
