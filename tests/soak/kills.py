@@ -198,7 +198,7 @@ def main() -> int:
     args = parser.parse_args()
     number = 12 if args.quick else args.kills
     with tempfile.TemporaryDirectory() as folder:
-        store, steps = Path(folder) / "studies.db", number * 25
+        store, steps = Path(folder) / "studies.db", number * 100
         victim = Victim(store, steps)
         kills = Kills(victim, number, args.seed)
         try:
