@@ -34,8 +34,8 @@ PATIENCE_S = 60.0
 class Victim:
     """The study in a process of its own, started again when it was killed."""
 
-    def __init__(self, store: Path, steps: int) -> None:
-        self._store, self._steps = store, steps
+    def __init__(self, store: Path, over: Path) -> None:
+        self._store, self._over = store, over
         self._process: subprocess.Popen[bytes] | None = None
         self.errors = b""
 
@@ -51,7 +51,7 @@ class Victim:
 
     def start(self) -> None:
         """Start it, or start it again."""
-        command = [sys.executable, str(STUDY), str(self._store), str(self._steps)]
+        command = [sys.executable, str(STUDY), str(self._store), str(self._over)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def told(self) -> int:
@@ -183,10 +183,10 @@ class Kills:
         return True
 
 
-def _all_there(store: Path, steps: int) -> bool:
+def _all_there(store: Path) -> bool:
     with SQLiteStore(store) as opened:
         told = [event.candidate_id for _, event in opened.read("kills") if isinstance(event, Told)]
-    return sorted(told) == list(range(steps + 1))
+    return bool(told) and sorted(told) == list(range(len(told)))
 
 
 def main() -> int:
@@ -198,18 +198,19 @@ def main() -> int:
     args = parser.parse_args()
     number = 12 if args.quick else args.kills
     with tempfile.TemporaryDirectory() as folder:
-        store, steps = Path(folder) / "studies.db", number * 100
-        victim = Victim(store, steps)
+        store, over = Path(folder) / "studies.db", Path(folder) / "over"
+        victim = Victim(store, over)
         kills = Kills(victim, number, args.seed)
         try:
             kills.run()
             told = victim.told()
+            over.touch()
             ends = time.monotonic() + PATIENCE_S * 5
             while victim.status is None and time.monotonic() < ends:
                 time.sleep(0.05)
         finally:
             victim.end()
-        complete = victim.status == 0 and _all_there(store, steps)
+        complete = victim.status == 0 and _all_there(store)
     print(
         f"killed: {', '.join(f'{name} {kills.counts[name]}' for name in TARGETS)}; {told} trials told by the last kill"
     )

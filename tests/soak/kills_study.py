@@ -1,4 +1,4 @@
-"""A study that is going to be killed, resumed by starting it again: ``kills_study.py STORE STEPS``.
+"""A study that is going to be killed, and resumed by starting it again: ``kills_study.py STORE OVER``; OVER ends it.
 
 Each scorer call runs a program in the sandbox. When the sandbox's own processes are killed it says so by SandboxError;
 the scorer asks once more, as a user's would, and anything beyond that ends the study with status 1.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from llm_optimize import Draft, MaxSteps, Problem, Proposal, SQLiteStore, Study
+from llm_optimize import Draft, Problem, Proposal, SQLiteStore, StopFile, Study
 from llm_optimize.errors import SandboxError
 from llm_optimize.sandbox import Sandbox
 
@@ -24,7 +24,7 @@ class Count:
         return Proposal(tuple(Draft(str(history.next_id + place)) for place in range(n)))
 
 
-def main(path: str, steps: int) -> int:
+def main(path: str, over: str) -> int:
     """Run the study to its end, if it is let; return 1 if a score is wrong."""
     with Sandbox() as box:
 
@@ -44,7 +44,7 @@ def main(path: str, steps: int) -> int:
             raise RuntimeError(msg)
 
         with SQLiteStore(path) as store:
-            study = Study(Problem("count", start="0"), Count(), score, store=store, name="kills", stop=MaxSteps(steps))
+            study = Study(Problem("count", start="0"), Count(), score, store=store, name="kills", stop=StopFile(over))
             study.run()
             trials = study.history.trials
     wrong = [trial for trial in trials if getattr(trial.outcome, "score", None) != 2.0 * int(trial.candidate.text)]
@@ -54,4 +54,4 @@ def main(path: str, steps: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(*sys.argv[1:]))
