@@ -193,8 +193,9 @@ def _relayed(candidate: Session, judge: Session, name: str) -> _Seen:
     else:
         # what a candidate answers can make a test hang or eat memory, so this is its failure and not the sandbox's
         seen.error, seen.reason = said.message, said.reason
-    if not asked and seen.error:
-        raise _unusable(seen.error)
+    if not asked:
+        noted = (words for _, words in seen.results.values() if words)
+        raise _unusable(seen.error or next(noted, "it never calls its candidate"))
     return seen
 
 

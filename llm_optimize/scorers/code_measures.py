@@ -198,14 +198,15 @@ def timed(subject: Subject, *, judged: bool = True) -> float | Failure:
     Raises:
         SandboxError: the sandbox itself failed.
     """
-    with subject.box.session(subject.source) as session:
-        if not session.started.ok:
-            return Failure(session.started.reason, session.started.message)
-        began = time.perf_counter()  # by our own clock, so that packing the question leaves no time unseen
+    with subject.box.session() as session:  # begun with nothing, so that making the process is no part of it
+        began = time.perf_counter()  # our own clock from here on: what packing a question takes is not left out
+        loaded = session.run(subject.source)
+        if not loaded.ok:
+            return Failure(loaded.reason, "while it was measured" + (f": {loaded.message}" if subject.reveal else ""))
         done = session.run(_asking(subject.name), {"_given": _given(subject)}, ["_answers"])
         seconds = time.perf_counter() - began
     wrong = _fault(subject, done) if judged else None
-    return wrong or session.started.seconds + seconds
+    return wrong or seconds
 
 
 def _with_cases(subject: Subject, cases: Sequence[Any]) -> Subject:
