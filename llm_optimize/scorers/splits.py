@@ -128,7 +128,7 @@ def split(  # noqa: PLR0913 - three shares, the seed, the grouping
         >>> from llm_optimize.scorers.example import Example
         >>> parts = split([Example({"x": x}) for x in range(1000)], seed=3)
         >>> len(parts.train), len(parts.validation), len(parts.sealed)
-        (192, 498, 310)
+        (183, 526, 291)
     """
     shares = _checked({"train": train, "validation": validation, "sealed": sealed})
     parts: dict[str, list[tuple[str, str, Example]]] = {name: [] for name in _PARTS}
