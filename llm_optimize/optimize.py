@@ -16,7 +16,8 @@ from llm_optimize import llm
 from llm_optimize.core.printing import Printer
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
-from llm_optimize.core.types import Evaluation, Problem
+from llm_optimize.core.types import Problem
+from llm_optimize.core.verdict import best_score, gain, verdict
 from llm_optimize.errors import BadInput, ModelError
 from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
     from llm_optimize.core.account import Account
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.history import History
-    from llm_optimize.core.loop import Ending
+    from llm_optimize.core.noise import Noise
     from llm_optimize.core.order import Order
+    from llm_optimize.core.plan import Ending
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
     from llm_optimize.core.types import Trial, Usage
+    from llm_optimize.core.verdict import Gain
 
 __all__ = ["Result", "build", "conclude", "run"]
 
@@ -73,8 +76,8 @@ class Result:
 
     @property
     def best_score(self) -> float | None:
-        """The highest score."""
-        return self.best.score if self.best else None
+        """The score of the best; where it was scored afresh after the search, the mean of that, free of selection."""
+        return best_score(self.history)
 
     @property
     def best_x(self) -> str | None:
@@ -85,7 +88,7 @@ class Result:
     def scores(self) -> list[float]:
         """Every score in the order of proposal, x0 first; candidates that failed have none."""
         trials = sorted(self.history.trials, key=lambda trial: trial.id)
-        return [trial.outcome.score for trial in trials if isinstance(trial.outcome, Evaluation)]
+        return [trial.score for trial in trials if trial.score is not None]
 
     @property
     def usage(self) -> Usage:
@@ -99,11 +102,13 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """What may be claimed, in a sentence.
+        """What may be claimed, in a sentence; one evaluation per candidate does not tell a gain from luck."""
+        return verdict(self.history)
 
-        One evaluation per candidate tells a gain from luck only where the score has no noise, and it says so.
-        """
-        return _verdict(self.history)
+    @property
+    def gain(self) -> Gain | None:
+        """The gain over x0 with its interval; None where each was scored only once."""
+        return gain(self.history)
 
     def __iter__(self) -> Iterator[Any]:
         """Unpack as ``best_score, scores, best_x``."""
@@ -154,6 +159,9 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     seed: int = 0,
     observers: Sequence[Observer] = (),
     eval_timeout: float | None = None,
+    noise: Noise | Literal["auto"] | None = None,
+    final: Scorer | None = None,
+    suspicious_above: float | None = None,
 ) -> Result:
     r"""Make a text better: propose, score, repeat; stop at a score or when a budget is spent.
 
@@ -184,6 +192,9 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         seed: of everything random.
         observers: called with each event after it is on disk.
         eval_timeout: seconds after which a candidate counts as failed.
+        noise: "auto" or a :class:`Noise` tests candidates again where scores vary; None scores each once.
+        final: scores x0 and the winner on sealed examples, once, after the search.
+        suspicious_above: a score above it ends the run, the candidate kept for inspection.
 
     Returns:
         A :class:`Result`; it unpacks as ``best_score, scores, best_x``. After Ctrl-C, a spent budget or an endpoint
@@ -255,6 +266,9 @@ def build(  # noqa: PLR0913 - the keywords of run()
     seed: int = 0,
     observers: Sequence[Observer] = (),
     eval_timeout: float | None = None,
+    noise: Noise | Literal["auto"] | None = None,
+    final: Scorer | None = None,
+    suspicious_above: float | None = None,
     layout: Literal["window", "epochs"] = "window",
     settings: Mapping[str, Any] | None = None,
 ) -> Study:
@@ -298,6 +312,9 @@ def build(  # noqa: PLR0913 - the keywords of run()
         ideas=ideas,
         seed=seed,
         eval_timeout=eval_timeout,
+        noise=noise,
+        final=final,
+        suspicious_above=suspicious_above,
         observers=observers,
         settings=settings,
         order=_order(proposer),
@@ -380,19 +397,3 @@ def _name(store: Store, study: str | None, resume: bool | str) -> str:  # noqa: 
         msg = f"study {study!r} exists: give another name, or resume it"
         raise BadInput(msg)
     return study
-
-
-def _verdict(history: History) -> str:
-    best, trials = history.best, history.trials
-    if best is None or best.score is None:
-        return "nothing could be scored"
-    start = next((trial for trial in trials if trial.candidate.origin == "start"), None)
-    made = f"{len(trials)} evaluations"
-    if start is None or start.score is None:
-        return f"best score {best.score:.6g} (#{best.id}) in {made}"
-    if best.id == start.id:
-        return f"x0 scores {start.score:.6g}; nothing better was found in {made}"
-    return (
-        f"from {start.score:.6g} (x0) to {best.score:.6g} (#{best.id}) in {made}; each candidate was scored once, "
-        "so where the score is noisy, score both again before you rely on the difference"
-    )

@@ -1,0 +1,49 @@
+"""Which evaluation of a candidate that has been told comes next: during the search, and when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_optimize.core.noise import unsealed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_optimize.core.history import History
+    from llm_optimize.core.noise import Again, Noise
+    from llm_optimize.core.protocols import Scorer
+
+__all__ = ["Retesting"]
+
+_SEALED = 2  # evaluations on the sealed examples: of the start and of the winner
+
+
+@dataclass(frozen=True, slots=True)
+class Retesting:
+    """A study's plan for evaluating candidates more than once; without any parts each is evaluated once.
+
+    Attributes:
+        noise: the policy, or None: nobody is tested again.
+        final: scores on sealed examples, or None; used for the start and for the winner, once, after the search.
+    """
+
+    noise: Noise | None = None
+    final: Scorer | None = None
+
+    def due(self, history: History, flying: Sequence[Again]) -> Again | None:
+        """Return whom to test again during the search."""
+        return self.noise.due(history, flying) if self.noise is not None else None
+
+    def ending(self, history: History, flying: Sequence[Again]) -> Again | None:
+        """Return what to evaluate after the search."""
+        wanted = self.noise.ending(history, flying) if self.noise is not None else None
+        if wanted is not None or self.final is None:
+            return wanted
+        winner = self.noise.choice(history) if self.noise is not None else history.best
+        return unsealed(history, winner, flying)
+
+    def reserve(self, history: History) -> int:
+        """Return how many evaluations the search has to leave for its end."""
+        fresh = self.noise.reserve(history) if self.noise is not None else 0
+        return fresh + (_SEALED if self.final is not None and not history.sealed else 0)
