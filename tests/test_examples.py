@@ -241,3 +241,28 @@ def test_resume() -> None:
     assert "interrupted by Ctrl-C: 6 evaluated, candidate [6] was in the scorer" in shown
     assert f"ids {list(range(12))}" in shown
     assert "12 evaluations for 12 different vectors" in shown
+
+
+def test_prompt_dataset() -> None:
+    """A prompt that asks for the label alone beats x0, a lost slot is never asked, the verdict rests on sealed mail."""
+    path = EXAMPLES / "prompt_dataset.csv"
+    labels = dict(line.rpartition(",")[::2] for line in path.read_text(encoding="utf-8").splitlines()[1:])
+    labels = {text.strip('"'): label for text, label in labels.items()}
+    prompts = iter(["Which label?", "[system]\nAnswer with the label alone.\n[shots] mail-2\n[user]\n{{text}}"])
+
+    def answer(body, index):
+        said = [message["content"] for message in body["messages"]]
+        if "f(x) is the mean score" in said[0]:
+            return f"```\n{next(prompts, said[0])}\n```"
+        label = next(label for text, label in labels.items() if text in said[-1])
+        return label if "label alone" in said[0] else f"It is {label}."
+
+    with ScriptedServer(answer) as server:
+        environment = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "LLM_OPTIMIZE_MODEL": "scripted"}
+        history = run_script("prompt_dataset", **environment)
+    lost = history.trial(1).outcome
+    assert isinstance(lost, Failure)
+    assert lost.message == "the slot {{text}} is lost: keep every slot of the template"
+    assert (history.trial(0).score, history.best.id, history.best.score) == (0.5, 2, 1.0)
+    assert sorted(history.sealed) == [0, 2]
+    assert history.account.by_role()["target"].calls > 60

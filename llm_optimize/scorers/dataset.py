@@ -177,7 +177,8 @@ class DatasetScorer:
                 return failure
             if waiting and rival is not None and self.racing is not None:
                 seen = sorted(judged)
-                if self.racing.stops([self._score(judged[number]) - rival.scores[number] for number in seen]):
+                differences = [self._score(judged[number]) - rival.scores[number] for number in seen]
+                if self.racing.stops(differences, len(self.examples)):
                     return True
         return False
 

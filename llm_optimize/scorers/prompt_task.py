@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Prompt", "PromptTask", "slots_of"]
 
 _SLOT = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_SHOWN = 120  # characters of each value of a shot, in the list that a proposer chooses from
 _MARK = re.compile(r"^\[(system|user|shots)\][ \t]*(.*)$", re.MULTILINE)
 
 
@@ -205,11 +206,11 @@ class PromptTask:
             f"x must keep every slot, which is filled in for each example: {slots}.",
         ]
         if self.shots:
-            keys = ", ".join(shot.key for shot in self.shots)
             lines.append(
-                f"The line [shots] followed by up to {self.most_shots} of these keys, separated by commas, shows the "
-                f"model solved examples first: {keys}."
+                f"The line [shots] followed by up to {self.most_shots} keys of the list below, separated by commas, "
+                "shows the model these solved examples first."
             )
+            lines += [f"- {shot.key}: {_shown(shot)}" for shot in self.shots]
         return "\n".join(lines)
 
     def __call__(self, text: str) -> Outcome:
@@ -270,6 +271,12 @@ class PromptTask:
         if len(keys) > self.most_shots:
             return Failure("prompt", f"{len(keys)} shots are chosen: choose at most {self.most_shots}")
         return None
+
+
+def _shown(shot: Example) -> str:
+    parts = (" ".join(str(value).split()) for value in (*shot.inputs.values(), shot.expected))
+    *given, answer = (part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..." for part in parts)
+    return f"{' | '.join(given)} => {answer}"
 
 
 def _check_slots(slots: Sequence[str], examples: Sequence[Example], shots: Sequence[Example]) -> None:

@@ -113,7 +113,8 @@ def test_the_words_for_a_run() -> None:
     """The description names marks, slots and the shots' keys; the start is the template."""
     words = task("[user]\n{{word}}", shots=SHOTS).description
     assert "{{word}}" in words
-    assert "up to 5 of these keys, separated by commas, shows the model solved examples first: four, five." in words
+    assert "up to 5 keys of the list below" in words
+    assert words.endswith("\n- four: four => FOUR\n- five: five => FIVE")
     assert "[shots]" not in task().description
     assert task().start == "{{word}}"
     assert slots_of("{{b}} {{a}} {{b}}") == ("b", "a")

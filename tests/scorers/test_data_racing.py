@@ -34,16 +34,26 @@ def test_the_test_without_spread() -> None:
 def test_a_look_holds_its_level() -> None:
     """At one look, a candidate as good as the incumbent is stopped in about alpha of all races."""
     draw = random.Random(3)
-    stopped = sum(Racing(alpha=0.2).stops([draw.gauss(0, 1) for _ in range(10)]) for _ in range(2000))
+    stopped = sum(Racing(alpha=0.2).stops([draw.gauss(0, 1) for _ in range(10)], 10**9) for _ in range(2000))
     assert stopped / 2000 == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_race_is_for_this_data_set() -> None:
+    """The fewer examples are left, the surer is who will be ahead; with none left it is certain."""
+    differences = [-1.0, 0.0, 0.0, 1.0, -1.0]
+    sure = [t_test_less(differences, total) for total in (None, 100, 10, 6, 5)]
+    assert sure == sorted(sure, reverse=True)
+    assert sure[-1] == 0.0
+    wanted = scipy.stats.t.cdf(-0.2 / (0.7 / 5) ** 0.5 / (1 - 5 / 10) ** 0.5, 4)
+    assert t_test_less(differences, 10) == pytest.approx(wanted)
 
 
 def test_the_gate_looks_once() -> None:
     """The gate lets only a gain pass, by more than its margin, and is open afterwards."""
     gate = FixedGate(4, margin=0.25)
-    assert gate.stops([1, 0, 0, 0])
-    assert not gate.stops([1, 1, 0, 0])
-    assert not gate.stops([-1] * 5)
+    assert gate.stops([1, 0, 0, 0], 9)
+    assert not gate.stops([1, 1, 0, 0], 9)
+    assert not gate.stops([-1] * 5, 9)
     assert gate.next_block(0) == 4
     assert gate.next_block(4) > 10**9
 
