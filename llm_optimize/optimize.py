@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize import llm
 from llm_optimize.core.printing import Printer
+from llm_optimize.core.result import Result
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
 from llm_optimize.core.types import Problem
-from llm_optimize.core.verdict import best_score, gain, verdict
 from llm_optimize.errors import BadInput, ModelError
 from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
@@ -32,105 +31,17 @@ from llm_optimize.stores.opening import open_store
 from llm_optimize.text.tunables import find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from llm_optimize.core.account import Account
     from llm_optimize.core.budget import Budget
-    from llm_optimize.core.history import History
     from llm_optimize.core.noise import Noise
     from llm_optimize.core.order import Order
     from llm_optimize.core.plan import Ending
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
-    from llm_optimize.core.types import Trial, Usage
-    from llm_optimize.core.verdict import Gain
 
 __all__ = ["Result", "build", "conclude", "run"]
 
 _LOG = logging.getLogger("llm_optimize")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """What a run came to.
-
-    Unpacks and compares as the predecessor's ``(best_score, scores, best_x)``; prints as the best text.
-
-    Attributes:
-        history: everything that happened.
-        reason: why it ended.
-        study: the study's name in its store.
-        error: the error that ended it, if one did; the study can be resumed once that is mended.
-        interrupted: whether Ctrl-C ended it.
-    """
-
-    history: History
-    reason: str
-    study: str
-    error: Exception | None = None
-    interrupted: bool = False
-
-    @property
-    def best(self) -> Trial | None:
-        """The trial with the highest score, the earliest of equals; None if nothing could be scored."""
-        return self.history.best
-
-    @property
-    def best_score(self) -> float | None:
-        """The score of the best; where it was scored afresh after the search, the mean of that, free of selection."""
-        return best_score(self.history)
-
-    @property
-    def best_x(self) -> str | None:
-        """The best text."""
-        return self.best.text if self.best else None
-
-    @property
-    def scores(self) -> list[float]:
-        """Every score in the order of proposal, x0 first; candidates that failed have none."""
-        trials = sorted(self.history.trials, key=lambda trial: trial.id)
-        return [trial.score for trial in trials if trial.score is not None]
-
-    @property
-    def usage(self) -> Usage:
-        """What all proposals and evaluations cost."""
-        return self.history.usage
-
-    @property
-    def account(self) -> Account:
-        """The same by role (``proposer``, ``judge``, ``scorer``, ...) and by model."""
-        return self.history.account
-
-    @property
-    def verdict(self) -> str:
-        """What may be claimed, in a sentence; one evaluation per candidate does not tell a gain from luck."""
-        return verdict(self.history)
-
-    @property
-    def gain(self) -> Gain | None:
-        """The gain over x0 with its interval; None where each was scored only once."""
-        return gain(self.history)
-
-    def __iter__(self) -> Iterator[Any]:
-        """Unpack as ``best_score, scores, best_x``."""
-        return iter((self.best_score, self.scores, self.best_x))
-
-    def __len__(self) -> int:
-        """Return 3, as the tuple that it stands for."""
-        return 3
-
-    def __getitem__(self, index: int) -> Any:  # noqa: ANN401 - the tuple's three types
-        """Return an element of the tuple that it stands for."""
-        return tuple(self)[index]
-
-    def __eq__(self, other: object) -> bool:
-        """Compare as the tuple that it stands for."""
-        return tuple(self) == tuple(other) if isinstance(other, (Result, tuple)) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # equal to tuples that hold lists, which have no hash either
-
-    def __str__(self) -> str:
-        """Return the best text without its outer line ends."""
-        return (self.best_x or "").strip("\n")
 
 
 def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the predecessor's, in its order
@@ -233,7 +144,9 @@ def conclude(study: Study, ending: Ending) -> Result:
     """
     if ending.interrupted:
         llm.requests.interrupt()  # worker threads may wait between retries; nobody waits for them any more
-    result = Result(study.last, ending.reason, study.name, ending.error, ending.interrupted)
+    result = Result(
+        study.last, ending.reason, study.name, ending.error, ending.interrupted, confidence=study.confidence
+    )
     if isinstance(ending.error, BadInput) and not study.last.trials:
         raise ending.error
     if isinstance(ending.error, ModelError) and not study.last.steps:

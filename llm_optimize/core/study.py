@@ -12,7 +12,7 @@ from llm_optimize.core.journal import Journal
 from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
 from llm_optimize.core.loop import Loop
 from llm_optimize.core.metering import entered
-from llm_optimize.core.noise import policy
+from llm_optimize.core.noise import Noise, policy
 from llm_optimize.core.numbering import record_proposal
 from llm_optimize.core.order import Order
 from llm_optimize.core.plan import Ending, Plan
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from llm_optimize.core.history import History
-    from llm_optimize.core.noise import Noise
     from llm_optimize.core.protocols import Executor, Observer, Proposer, Scorer, Stopper, Store
     from llm_optimize.core.types import Problem
 
@@ -139,6 +138,12 @@ class Study:
     def budget(self) -> Budget:
         """The caps."""
         return self._plan.budget
+
+    @property
+    def confidence(self) -> float:
+        """Of the interval of the gain."""
+        noise = self._plan.retesting.noise
+        return (noise or Noise()).confidence
 
     @property
     def ideas(self) -> int:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gain", "best_score", "gain", "interval_of_differences", "verdict"]
 
-_DRAWS = 2000  # of the bootstrap
+_DRAWS = 1000  # of the bootstrap
 _CONFIDENCE = 0.95
 _TWO = 2
 _WIDEST = 0.5
@@ -108,10 +108,12 @@ def interval_of_differences(
         True
     """
     dice = random.Random(f"{seed} bootstrap")  # noqa: S311 - statistics, not a secret
-    return _percentiles(lambda: fmean(dice.choices(differences, k=len(differences))), len(differences) - 1, confidence)
+    return _percentiles(
+        lambda: sum(dice.choices(differences, k=len(differences))) / len(differences), len(differences) - 1, confidence
+    )
 
 
-def verdict(history: History) -> str:
+def verdict(history: History, confidence: float = _CONFIDENCE) -> str:
     """Return what may be claimed of a study's outcome, in a sentence."""
     best, start, made = history.best, start_of(history), f"{history.evaluations} evaluations"
     if best is None or best.score is None:
@@ -120,7 +122,7 @@ def verdict(history: History) -> str:
         return f"best score {best_score(history):.6g} (#{best.id}) in {made}"
     if best.id == start.id:
         return f"x0 scores {start.score:.6g}; nothing better was found in {made}"
-    found = gain(history)
+    found = gain(history, confidence)
     if found is not None:
         return f"{found}; #{best.id} in {made}"
     return (
@@ -195,7 +197,7 @@ def _interval_around(
     value: float, pairs: Sequence[float], confidence: float, dice: random.Random
 ) -> tuple[float, float]:
     """Return the interval of the mean of the differences, moved to the value where that is no plain mean of them."""
-    low, high = _percentiles(lambda: fmean(dice.choices(pairs, k=len(pairs))), len(pairs) - 1, confidence)
+    low, high = _percentiles(lambda: sum(dice.choices(pairs, k=len(pairs))) / len(pairs), len(pairs) - 1, confidence)
     moved = value - fmean(pairs)
     return low + moved, high + moved
 
