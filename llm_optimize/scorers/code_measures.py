@@ -1,10 +1,11 @@
 """What a right program is worth: its size, its speed or its memory, measured where the program has no say.
 
-Time is taken by the host's clock from a question to its answer, in a process that is new for every repeat, so that
-nothing is kept from one to the next; running the program's own source is part of it, so that nothing is worked out
-beforehand. The same question to a program that does nothing is taken off, and a reference program is timed in turn with
-the candidate in the same sandbox, so that the score is a ratio which a slower machine does not change. Memory is what
-the kernel reports of a process of its own. Every answer that was timed or measured is checked like any other.
+Time is taken by the host's clock from a question to its answer, or by the kernel's count of processor time, in a
+process that is new for every repeat, so that nothing is kept from one to the next; running the program's own source is
+part of it, so that nothing is worked out beforehand. The same question to a program that does nothing is taken off, and
+a reference program is timed in turn with the candidate in the same sandbox, so that the score is a ratio which a slower
+machine does not change. Memory is what the kernel reports of a process of its own. Every answer that was timed or
+measured is checked like any other.
 """
 
 from __future__ import annotations
@@ -120,18 +121,24 @@ class Speed:
         cases: what is timed, as :class:`~llm_optimize.sandbox.Case` or pairs (arguments, expected value), all of them
             in one question; the tests' own where empty. Take enough work for milliseconds: what a question to an empty
             program takes is taken off, and a tenth of that is the finest difference that is seen.
-        repeats: how often each program is timed, each time in a new process; the median counts.
+        repeats: how often each program is timed, each time in a new process; the median of the ratios counts.
+        clock: ``wall``, or ``cpu`` for processor seconds of all its processes: steadier where the machine is busy, but
+            blind to waiting and to work done side by side.
 
     Raises:
-        BadInput: a case is none, or ``repeats`` is below 1.
+        BadInput: a case is none, ``repeats`` is below 1, or the clock is unknown.
     """
 
     reference: str
     cases: Sequence[Any] = field(default=(), repr=False)
     repeats: int = 5
+    clock: Literal["wall", "cpu"] = "wall"
 
     def __post_init__(self) -> None:
-        """Check the cases before anything runs."""
+        """Check the settings before anything runs."""
+        if self.clock not in ("wall", "cpu"):
+            msg = f"clock is {self.clock!r}: give wall or cpu"
+            raise BadInput(msg)
         if isinstance(self.repeats, bool) or not isinstance(self.repeats, int) or self.repeats < 1:
             msg = f"repeats is {self.repeats!r}: give a whole number of at least 1"
             raise BadInput(msg)
@@ -143,13 +150,16 @@ class Speed:
         empty = replace(candidate, preamble="", text=_empty(candidate.name))
         reference = replace(candidate, text=self.reference)
         rounds = []
-        for _ in range(self.repeats):
-            # the three follow one another, so that what slows the machine for a while slows them all
-            nothing, known = timed(empty, judged=False), timed(reference)
+        for number in range(self.repeats):
+            # the three follow one another, so that what slows the machine for a while slows them all; the order of two
+            # of them turns round, so that neither always comes after the other
+            nothing = timed(empty, self.clock, judged=False)
+            turned = number % 2
+            took = [timed(subject, self.clock) for subject in (reference, candidate)[:: -1 if turned else 1]]
+            known, own = took[turned], took[1 - turned]
             if isinstance(nothing, Failure) or isinstance(known, Failure):
                 msg = f"reference: the reference program does not pass the timed cases: {_words(nothing, known)}"
                 raise BadInput(msg)
-            own = timed(candidate)
             if isinstance(own, Failure):
                 return own
             rounds.append((nothing, known, own))
@@ -185,11 +195,12 @@ class Memory:
         return Evaluation(0.0 - peak, f"{peak:.1f} MiB beyond an empty program", {"memory_mb": peak})
 
 
-def timed(subject: Subject, *, judged: bool = True) -> float | Failure:
-    """Return the host's seconds for running a program's source and asking it for every case at once, in a new process.
+def timed(subject: Subject, clock: str = "wall", *, judged: bool = True) -> float | Failure:
+    """Return the seconds for running a program's source and asking it for every case at once, in a new process.
 
     Args:
         subject: the program and its cases.
+        clock: see :class:`Speed`; neither is the program's own.
         judged: whether the answers must be the expected ones.
 
     Returns:
@@ -198,15 +209,22 @@ def timed(subject: Subject, *, judged: bool = True) -> float | Failure:
     Raises:
         SandboxError: the sandbox itself failed.
     """
-    with subject.box.session() as session:  # begun with nothing, so that making the process is no part of it
-        began = time.perf_counter()  # our own clock from here on: what packing a question takes is not left out
-        loaded = session.run(subject.source)
-        if not loaded.ok:
-            return Failure(loaded.reason, "while it was measured" + (f": {loaded.message}" if subject.reveal else ""))
-        done = session.run(_asking(subject.name), {"_given": _given(subject)}, ["_answers"])
-        seconds = time.perf_counter() - began
+    if clock == "cpu":  # known at the end of a process only, so this one does its work and ends
+        done = _run(subject)
+        seconds = done.cpu_seconds
+    else:
+        done, seconds = _by_the_wall(subject)
     wrong = _fault(subject, done) if judged else None
     return wrong or seconds
+
+
+def _by_the_wall(subject: Subject) -> tuple[Finished, float]:
+    with subject.box.session() as session:  # begun with nothing, so that making the process is no part of it
+        began = time.perf_counter()  # our own clock from here on: what packing a question takes is not left out
+        done = session.run(subject.source)
+        if done.ok:
+            done = session.run(_asking(subject.name), {"_given": _given(subject)}, ["_answers"])
+        return done, time.perf_counter() - began
 
 
 def _with_cases(subject: Subject, cases: Sequence[Any]) -> Subject:
@@ -254,16 +272,18 @@ def _words(*found: float | Failure) -> str:
 
 
 def _speed(rounds: Sequence[tuple[float, float, float]]) -> Evaluation:
-    nothing, known, own = (statistics.median(column) for column in zip(*rounds, strict=True))
-    finest = nothing * _RESOLUTION
-    reference, candidate = max(known - nothing, finest), max(own - nothing, finest)
-    ratios = [max(two - one, finest) / max(three - one, finest) for one, two, three in rounds]
+    empty = statistics.median(nothing for nothing, _, _ in rounds)
+    finest = empty * _RESOLUTION
+    times = [(max(known - empty, finest), max(own - empty, finest)) for _, known, own in rounds]
+    ratios = [known / own for known, own in times]
+    reference, candidate = (statistics.median(column) for column in zip(*times, strict=True))
+    speedup = statistics.median(ratios)
     metrics = {
         "seconds": candidate,
         "reference_seconds": reference,
         "speedup_low": min(ratios),
         "speedup_high": max(ratios),
-        "log10_speedup": math.log10(reference / candidate),
+        "log10_speedup": math.log10(speedup),
     }
-    words = f"{reference / candidate:.2f} times as fast as the reference: {candidate * 1000:.2f} ms"
-    return Evaluation(reference / candidate, f"{words} against {reference * 1000:.2f} ms", metrics)
+    words = f"{speedup:.2f} times as fast as the reference: {candidate * 1000:.2f} ms against {reference * 1000:.2f} ms"
+    return Evaluation(speedup, words, metrics)
