@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from llm_optimize.core.types import Evaluation
 from llm_optimize.errors import BadInput
 from llm_optimize.scorers.figures import last_number, number_of
+from llm_optimize.scorers.scaling import finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ class NormalizedAnswer:
     def __post_init__(self) -> None:
         """Refuse nothing to compare with."""
         object.__setattr__(self, "expected", _several(self.expected))
-        if self.tolerance is not None and not self.tolerance >= 0:
+        if self.tolerance is not None and not (finite(self.tolerance) and self.tolerance >= 0):
             msg = f"tolerance is {self.tolerance!r}: give a number, at least 0, or None"
             raise BadInput(msg)
 

@@ -34,6 +34,8 @@ _ROLE = "judge"
 class HttpReward:
     """Scores a text by what an endpoint answers about it; its calls are recorded and asked again like a chat's.
 
+    They count as calls of the judge, and as 0 dollars: such endpoints have no price per token.
+
     Attributes:
         url: where to POST.
         body: the JSON to send; ``{text}`` anywhere in a text of it stands for the candidate.
@@ -74,7 +76,9 @@ class HttpReward:
             msg = "path is empty: say where the value stands in the answer, such as 'score' or 'data.0.score'"
             raise BadInput(msg)
         call = _Call(self.url, dict(self.body), self.path, self.api_key, dict(self.headers), self.timeout)
-        object.__setattr__(self, "_model", llm.connect(Retrying(call, deadline=self.deadline), role=_ROLE))
+        free = {call.name: (0.0, 0.0)}
+        asked = llm.connect(Retrying(call, deadline=self.deadline), prices=free, role=_ROLE)
+        object.__setattr__(self, "_model", asked)
 
     def __call__(self, text: str) -> Evaluation:
         """Ask for the value of ``text``.
@@ -98,8 +102,6 @@ class _Call:
     api_key: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     timeout: float
-    free: bool = True
-    """No price per token is known for such an endpoint, and none is looked up."""
 
     @property
     def name(self) -> str:

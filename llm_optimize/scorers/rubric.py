@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import statistics
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from llm_optimize.scorers.judging import (
     reply_type,
     too_long,
 )
+from llm_optimize.scorers.scaling import finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,10 +76,10 @@ class Criterion:
         if not re.search(r"\w", self.name) or not self.description.strip():
             msg = f"criterion {self.name!r}: give it a name with letters in it, and a description"
             raise BadInput(msg)
-        if not (math.isfinite(self.weight) and self.weight > 0):
+        if not (finite(self.weight) and self.weight > 0):
             msg = f"criterion {self.name!r}: weight is {self.weight!r}; give a number above 0"
             raise BadInput(msg)
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if not (finite(self.low) and finite(self.high) and self.low < self.high):
             msg = f"criterion {self.name!r}: the scale is {self.low!r} to {self.high!r}; give two numbers, low first"
             raise BadInput(msg)
 
@@ -146,7 +146,7 @@ class RubricJudge:
         check_count("samples", self.samples)
         check_count("longest", self.longest)
         low, high = self.scale
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        if not (finite(low) and finite(high) and low < high):
             msg = f"scale is {self.scale!r}: give two numbers, the worst score first"
             raise BadInput(msg)
         object.__setattr__(self, "criteria", criteria)
@@ -206,7 +206,7 @@ class RubricJudge:
         low, high = self.scale
         check_count("repeats", repeats)
         for index, (_, score) in enumerate(examples):
-            if not low <= score <= high:
+            if not (finite(score) and low <= score <= high):
                 msg = f"examples: the score of number {index} is {score!r}; give one from {low:g} to {high:g}"
                 raise BadInput(msg)
         within = (high - low) / 10 if tolerance is None else tolerance

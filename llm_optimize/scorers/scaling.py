@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llm_optimize.errors import BadInput
 
-__all__ = ["Linear", "Sigmoid"]
+__all__ = ["Linear", "Sigmoid", "finite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Linear:
 
     def __post_init__(self) -> None:
         """Refuse a scale without length."""
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low != self.high):
+        if not (finite(self.low) and finite(self.high) and self.low != self.high):
             msg = f"low and high: {self.low!r} and {self.high!r}; give two different numbers"
             raise BadInput(msg)
 
@@ -64,10 +64,20 @@ class Sigmoid:
 
     def __post_init__(self) -> None:
         """Refuse a curve without width."""
-        if not (math.isfinite(self.center) and math.isfinite(self.width) and self.width > 0):
+        if not (finite(self.center) and finite(self.width) and self.width > 0):
             msg = f"center and width: {self.center!r} and {self.width!r}; give a number, and one above 0"
             raise BadInput(msg)
 
     def __call__(self, raw: float) -> float:
         """Return the score for ``raw``."""
         return (1 + math.tanh((raw - self.center) / (2 * self.width))) / 2  # the same, without overflow
+
+
+def finite(number: object) -> bool:
+    """Return whether something is a finite number, and no truth value.
+
+    Example:
+        >>> finite(1.5), finite(float("nan")), finite("1.5"), finite(True)
+        (True, False, False, False)
+    """
+    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)

@@ -1,7 +1,9 @@
 """How like a reference a text is, by seven measures with one interface; several references, the nearest counts.
 
-The measures are the field's own libraries where there are any: rapidfuzz (edit distance), rouge-score (ROUGE-L),
-sacrebleu (BLEU, chrF). They differ in kind, so the measure's name stands in the metrics beside its value.
+The measures are the field's own libraries where there are any: rapidfuzz (edit distance, longest common subsequence),
+sacrebleu (BLEU, chrF). rouge-score is not among them: it takes many seconds to import where scikit-learn is installed,
+and knows English letters only; on English text ROUGE-L is the same number here. The measures differ in kind, so the
+name stands in the metrics beside the value.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class Similarity:
             - ``ratio_autojunk``: the same with the heuristic, as ``SequenceMatcher(None, text, reference)`` has it.
             - ``edit``: 1 less the Levenshtein distance over the longer length (rapidfuzz).
             - ``token_f1``: the words in common, as SQuAD counts them (Rajpurkar et al. 2016).
-            - ``rouge_l``: the longest common subsequence of words, F-measure (rouge-score; words of any alphabet).
+            - ``rouge_l``: the longest common subsequence of words of any alphabet, F-measure without stemming
+              (Lin 2004; rapidfuzz).
             - ``bleu``: sentence BLEU with exponential smoothing, 0 to 1 (sacrebleu); takes all references at once.
             - ``chrf``: character n-grams, 0 to 1 (sacrebleu); takes all references at once; better for short texts.
             - ``cosine``: of the vectors of ``model``; -1 to 1.
@@ -154,15 +157,9 @@ def _edit(text: str, reference: str) -> float:
 
 
 def _rouge_l(text: str, reference: str) -> float:
-    scorer = load("rouge_score.rouge_scorer", _EXTRA).RougeScorer(["rougeL"], tokenizer=_AnyAlphabet())
-    return float(scorer.score(reference, text)["rougeL"].fmeasure)
-
-
-class _AnyAlphabet:
-    """Words for rouge-score, whose own tokenizer drops every letter that is not English."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return re.findall(r"[^\W_]+", text.lower())
+    given, wanted = (re.findall(r"[^\W_]+", one.lower()) for one in (text, reference))
+    common = load("rapidfuzz.distance.LCSseq", _EXTRA).similarity(given, wanted)
+    return 2 * float(common) / (len(given) + len(wanted)) if given and wanted else 0.0
 
 
 def _bleu(text: str, references: Sequence[str]) -> float:
@@ -201,7 +198,7 @@ _AT_ONCE: dict[str, Callable[[str, Sequence[str]], float]] = {"bleu": _bleu, "ch
 _MEASURES: tuple[Any, ...] = (*_PAIRWISE, *_AT_ONCE, "cosine")
 _LIBRARIES = {
     "edit": "rapidfuzz.distance.Levenshtein",
-    "rouge_l": "rouge_score.rouge_scorer",
+    "rouge_l": "rapidfuzz.distance.LCSseq",
     "bleu": "sacrebleu",
     "chrf": "sacrebleu",
 }
