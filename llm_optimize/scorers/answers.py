@@ -32,6 +32,7 @@ _BEHIND = re.compile(
 )
 _BEHIND_WEAKER = re.compile(r"\b(?:is|are)\s*:\s*", re.IGNORECASE)
 _AHEAD = re.compile(r"\sis the (?:correct |right |final )?answer\b", re.IGNORECASE)
+_CLAUSE = re.compile(r"[.;:]\s|\n|,\s|\b(?:so|thus|hence|therefore|that)\b", re.IGNORECASE)
 _NEXT_QUESTION = re.compile(r"^\s*(?:Q|Question)\s*:", re.MULTILINE)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _MEANINGS = {
@@ -161,7 +162,7 @@ def final_answer(text: str) -> tuple[str, bool]:
     if behind and not (ahead and ahead[-1].start() > behind[-1].start()):
         return _trimmed(text[behind[-1].end() :].strip().partition("\n")[0]), True
     if ahead:
-        clause = re.split(r"[.;:]\s|\n|,\s|\b(?:so|thus|hence|therefore|that)\b", text[: ahead[-1].start()])[-1]
+        clause = _CLAUSE.split(text[: ahead[-1].start()])[-1]
         return _trimmed(clause), True
     return _trimmed(text), False
 

@@ -64,7 +64,11 @@ class JsonSchema:
         object.__setattr__(self, "schema", schema)
 
     def __call__(self, text: str) -> Evaluation:
-        """Check ``text``."""
+        """Check ``text``.
+
+        Raises:
+            BadInput: the schema refers to something outside of it, which is never fetched.
+        """
         found = list(json_values(text)) if self.anywhere else [text]
         try:
             value = json.loads(found[-1] if found else "", parse_constant=_no_constant)
@@ -74,6 +78,9 @@ class JsonSchema:
             errors = [_line(error) for error in sorted(self._validator().iter_errors(value), key=_place)]
         except RecursionError:
             errors = ["it is nested too deeply"]
+        except load("referencing.exceptions", _EXTRA).Unresolvable as error:
+            msg = f"schema refers to what is not in it ({one_line(str(error))}): write that part under $defs"
+            raise BadInput(msg) from error
         if not errors:
             return Evaluation(1.0, "fits the schema")
         count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
