@@ -21,7 +21,7 @@ def right(output: str, example: Example) -> bool:
 def main(store: str, url: str, budget: Budget | None = None) -> optimize.Result:
     """Run the session to its end, if it is let."""
     model = f"{url}#scripted"
-    task = PromptTask("0: {{word}}", model, EXAMPLES, right, racing=Racing(), parallel=3)
+    task = PromptTask("0: {{word}}", model, EXAMPLES, right, racing=Racing(), parallel=3, settings={"max_tokens": 20})
     return optimize.run(
         "Proposals, please.", "Better?", task, x0=task.start, max_steps=STEPS, model=model, store=store, study="data",
         verbose=False, budget=budget,

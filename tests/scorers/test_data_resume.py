@@ -98,15 +98,16 @@ def test_a_study_killed_in_the_middle_of_evaluations(undisturbed, tmp_path) -> N
     assert (outcomes(path), charged) == undisturbed
 
 
-def test_a_budget_that_ends_in_the_middle(undisturbed, tmp_path) -> None:
-    """No cap is passed, the candidate stays pending, and a resume with more money pays only for what is missing."""
+@pytest.mark.parametrize(("tokens", "pending"), [(200, [0]), (1500, [])])
+def test_a_budget_that_ends_in_the_middle(undisturbed, tmp_path, tokens, pending) -> None:
+    """No cap is passed, a candidate half evaluated stays pending, and a resume pays only for what is missing."""
     path, session = tmp_path / "studies.db", load_session()
     with served() as server:
-        result = session.main(str(path), server.url, Budget(tokens=1500))
+        result = session.main(str(path), server.url, Budget(tokens=tokens))
         assert "budget tokens" in result.reason
-        assert server.tokens_in + server.tokens_out <= 1500
+        assert 0 < server.tokens_in + server.tokens_out <= tokens
         assert result.usage.tokens == server.tokens_in + server.tokens_out
-        assert [one.id for one in result.history.pending] == [len(result.history.trials)]
+        assert [one.id for one in result.history.pending] == pending
         assert result.history.steps < session.STEPS
         resumed = session.main(str(path), server.url)
         assert (outcomes(path), server.counts()["charged"]) == undisturbed
