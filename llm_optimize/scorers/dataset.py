@@ -13,9 +13,9 @@ What an example brings:
 Racing compares with the best candidate that was scored on all examples. Within a study that is looked up in the
 history from which the evaluation began, so the scorer has no state of its own and a study that was killed goes on
 exactly as it would have; outside a study, the scorer remembers. In the workers of a process pool it can do neither, and
-every candidate is scored on all examples. What a candidate that was stopped early has been
-scored on is remembered by the scorer, so that asking for it again goes on where it stopped; a candidate that was scored
-on all examples is measured anew each time, as the repeats that tell noise from gain need it.
+every candidate is scored on all examples. What a candidate that was stopped early has been scored on is remembered by
+the scorer, so that asking for it again goes on where it stopped; a candidate that was scored on all examples is
+measured anew each time, as the repeats that tell noise from gain need it.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def t_test_less(differences: Sequence[float], total: int | None = None) -> float
 
     Example:
         >>> round(t_test_less([-1.0, 0.0, 0.0, -1.0, 0.0]), 6)
-        0.08901
+        0.088904
     """
     n = len(differences)
     if n < 2:  # noqa: PLR2004 - one difference has no spread
