@@ -21,6 +21,7 @@ from llm_optimize.errors import BadInput, ModelError
 from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.replay import Replay
+from llm_optimize.llm.roles import warn_of_own_judge
 from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.forecast import announce, chat_of, first_past
@@ -211,6 +212,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     problem = Problem(task_description, task_question, x0)
     _check_fits(proposer, problem)
     _check_price(proposer, budget)
+    _check_judge(proposer, func)
     opened = open_store(store)
     return Study(
         problem,
@@ -266,6 +268,13 @@ def _order(proposer: Proposer) -> Order | None:
     chat = chat_of(proposer)
     layers = llm.layers(chat.model) if chat is not None else ()
     return next((layer.order for layer in layers if isinstance(layer, Replay)), None)
+
+
+def _check_judge(proposer: Proposer, func: Scorer) -> None:
+    """Say so where a model would judge its own proposals."""
+    chat = chat_of(proposer)
+    if chat is not None:
+        warn_of_own_judge(chat.model, func)
 
 
 def _check_price(proposer: Proposer, budget: Budget | None) -> None:

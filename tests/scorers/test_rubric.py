@@ -158,6 +158,17 @@ def test_the_judges_calls_are_booked_as_the_judges_and_held_to_the_budget() -> N
     assert "token" in held.reason
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_run_warns_where_the_judge_marks_its_own_proposals(own: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Judge and proposer are different models, or the run says at its beginning that they are not."""
+    with ScriptedServer(marker([6])) as server:
+        judge = RubricJudge([TRUTH, STYLE], model=f"{server.url}#judge")
+        name = "judge" if own else "scripted"
+        ask: dict[str, Any] = {"x0": "start", "max_steps": 0, "verbose": False, "store": None}
+        optimize.run("t", "q", Minimize(judge), model=f"{server.url}#{name}", **ask)
+    assert ["the model judge judges its own" in text for text in caplog.messages].count(True) == own
+
+
 def test_a_resumed_study_pays_no_judgement_twice(tmp_path: Path) -> None:
     """A judgement that was paid for before the process died is found in the log: same text, same prompt, same key."""
     with ScriptedServer(marker([6])) as server:
