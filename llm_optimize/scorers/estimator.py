@@ -16,6 +16,7 @@ from llm_optimize.core.types import Evaluation, Failure, is_comparable
 from llm_optimize.errors import BadInput
 from llm_optimize.sandbox import Limits, Sandbox
 from llm_optimize.sandbox.base import named
+from llm_optimize.scorers.arrays import numpy, sklearn
 from llm_optimize.scorers.fitting import Refused, fitted
 from llm_optimize.scorers.predictions import confusions, largest_errors, stand_in
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llm_optimize.core.types import Outcome
+    from llm_optimize.scorers.arrays import Array
 
 __all__ = ["EstimatorScorer"]
 
@@ -38,9 +40,9 @@ class _Part:
     """What came of one split: the metric, the predictions in the order of its test rows, and the times."""
 
     value: float
-    rows: Any
-    labels: Any
-    predicted: Any
+    rows: Array
+    labels: Array
+    predicted: Array
     fit_seconds: float
     seconds: float
 
@@ -76,14 +78,14 @@ class EstimatorScorer:
         0.333...
     """
 
-    features: Any = field(repr=False)
-    labels: Any = field(repr=False)
-    test: tuple[Any, Any] | None = field(default=None, repr=False)
+    features: Array = field(repr=False)
+    labels: Array = field(repr=False)
+    test: tuple[Array, Array] | None = field(default=None, repr=False)
     folds: int = field(default=5, kw_only=True)
     seed: int = field(default=0, kw_only=True)
-    sealed: tuple[Any, Any] | None = field(default=None, repr=False, kw_only=True)
+    sealed: tuple[Array, Array] | None = field(default=None, repr=False, kw_only=True)
     name: str = field(default="clf", kw_only=True)
-    metric: str | Callable[[Any, Any], float] = field(default="accuracy", kw_only=True)
+    metric: str | Callable[[Array, Array], float] = field(default="accuracy", kw_only=True)
     task: Literal["auto", "classification", "regression"] = field(default="auto", kw_only=True)
     shown: int = field(default=3, kw_only=True)
     separate: bool = field(default=True, kw_only=True)
@@ -140,23 +142,19 @@ class EstimatorScorer:
             raise BadInput(msg)
         return replace(self, test=self.sealed, sealed=None, shown=0)
 
-    def _splits(self) -> list[tuple[tuple[Any, Any], tuple[Any, Any, Any]]]:
+    def _splits(self) -> list[tuple[tuple[Array, Array], tuple[Array, Array, Array]]]:
         """Return what to fit on, and rows, labels and places of what to ask about, for each split."""
         if self.test is not None:
             return [((self.features, self.labels), (*self.test, range(len(self.test[1]))))]
-        from sklearn.model_selection import (  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy and optional
-            KFold,
-            StratifiedKFold,
-        )
-
-        kind = StratifiedKFold if self.task == "classification" else KFold
+        selection = sklearn("model_selection")
+        kind = selection.StratifiedKFold if self.task == "classification" else selection.KFold
         chosen = kind(self.folds, shuffle=True, random_state=self.seed).split(self.features, self.labels)
         return [
             ((self.features[fit], self.labels[fit]), (self.features[out], self.labels[out], out)) for fit, out in chosen
         ]
 
-    def _part(self, text: str, fit: tuple[Any, Any], asked: tuple[Any, Any, Any]) -> _Part:
-        import numpy as np  # noqa: PLC0415 - heavy and optional
+    def _part(self, text: str, fit: tuple[Array, Array], asked: tuple[Array, Array, Array]) -> _Part:
+        np = numpy()
 
         rows, labels, places = asked
         classes = np.unique(fit[1]) if self.task == "classification" else None
@@ -190,7 +188,7 @@ class EstimatorScorer:
         return [-float(error) for error in errors]
 
     def _worst(self, parts: Sequence[_Part]) -> str:
-        import numpy as np  # noqa: PLC0415 - heavy and optional
+        np = numpy()
 
         labels = np.concatenate([part.labels for part in parts])
         predicted = np.concatenate([part.predicted for part in parts])
@@ -204,7 +202,7 @@ class EstimatorScorer:
         return getattr(self.metric, "__name__", "score") if callable(self.metric) else self.metric
 
     def _check_folds(self) -> None:
-        import numpy as np  # noqa: PLC0415 - heavy and optional
+        np = numpy()
 
         fewest = len(self.labels)
         if self.task == "classification":
@@ -214,8 +212,8 @@ class EstimatorScorer:
             raise BadInput(msg)
 
 
-def _arrays(pair: tuple[Any, Any], field_name: str) -> tuple[Any, Any]:
-    import numpy as np  # noqa: PLC0415 - heavy and optional
+def _arrays(pair: tuple[Array, Array], field_name: str) -> tuple[Array, Array]:
+    np = numpy()
 
     features, labels = (np.asarray(one) for one in pair)
     if labels.dtype == object and all(isinstance(label, str) for label in labels.ravel()):
@@ -232,19 +230,15 @@ def _arrays(pair: tuple[Any, Any], field_name: str) -> tuple[Any, Any]:
     return features, labels
 
 
-def _task(labels: Any) -> Literal["classification", "regression"]:  # noqa: ANN401 - numpy is optional
-    from sklearn.utils.multiclass import (  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy and optional
-        type_of_target,
-    )
-
-    return "classification" if type_of_target(labels) in ("binary", "multiclass") else "regression"
+def _task(labels: Array) -> Literal["classification", "regression"]:
+    kind = sklearn("utils.multiclass").type_of_target(labels)
+    return "classification" if kind in ("binary", "multiclass") else "regression"
 
 
-def _scorer(metric: object) -> Callable[[Any, Any, Any], float]:
-    from sklearn.metrics import get_scorer  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy and optional
-
+def _scorer(metric: object) -> Callable[[Any, Array, Array], float]:
+    named_scorer = sklearn("metrics").get_scorer
     try:
-        return get_scorer(metric)  # type: ignore[no-any-return]  # scikit-learn has no types
-    except (ValueError, TypeError):
+        return named_scorer(metric)  # type: ignore[no-any-return]  # found at run time
+    except (ValueError, TypeError, KeyError):
         msg = f"metric is {metric!r}: give a name that sklearn.metrics.get_scorer_names() lists, or a function"
         raise BadInput(msg) from None

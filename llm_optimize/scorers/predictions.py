@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from llm_optimize.core.types import Failure
+from llm_optimize.scorers.arrays import numpy, sklearn
 from llm_optimize.scorers.fitting import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from llm_optimize.scorers.arrays import Array
     from llm_optimize.scorers.fitting import Asked
 
 __all__ = ["KIND", "confusions", "judged_labels", "judged_numbers", "largest_errors", "stand_in"]
@@ -21,7 +23,7 @@ KIND = "bad_prediction"
 _SUM = 1e-4  # how far the probabilities of a row may be from adding up to 1: single precision, many classes
 
 
-def judged_labels(found: Any, rows: int, classes: Any) -> Any:  # noqa: ANN401 - numpy is optional
+def judged_labels(found: Array, rows: int, classes: Array) -> Array:
     """Return predicted classes as an array of shape (rows,), with the labels' own type.
 
     Args:
@@ -40,13 +42,13 @@ def judged_labels(found: Any, rows: int, classes: Any) -> Any:  # noqa: ANN401 -
     return classes[[places[value] for value in predicted.tolist()]]
 
 
-def judged_numbers(found: Any, shape: tuple[int, ...], method: str = "predict") -> Any:  # noqa: ANN401 - as above
+def judged_numbers(found: Array, shape: tuple[int, ...], method: str = "predict") -> Array:
     """Return predicted numbers as an array of this shape.
 
     Raises:
         Refused: another shape, no numbers, or one that is not finite.
     """
-    import numpy as np  # noqa: PLC0415 - heavy and optional
+    np = numpy()
 
     predicted = _array(found, shape, method)
     if predicted.dtype.kind not in "biuf":
@@ -56,7 +58,7 @@ def judged_numbers(found: Any, shape: tuple[int, ...], method: str = "predict") 
     return predicted.astype(float)
 
 
-def stand_in(asked: Asked, rows: Any, labels: Any, classes: Any) -> Any:  # noqa: ANN401 - a scikit-learn estimator
+def stand_in(asked: Asked, rows: Array, labels: Array, classes: Array) -> Array:
     """Return an estimator of the host that answers for the one in the sandbox, so that any scorer can be asked.
 
     Args:
@@ -69,37 +71,31 @@ def stand_in(asked: Asked, rows: Any, labels: Any, classes: Any) -> Any:  # noqa
         A fitted scikit-learn classifier or regressor; its methods ignore the rows they are given, and raise
         :class:`~llm_optimize.scorers.fitting.Refused` where an answer is none.
     """
-    from sklearn.base import (  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy and optional
-        BaseEstimator,
-        ClassifierMixin,
-        RegressorMixin,
-    )
-    from sklearn.utils.metaestimators import available_if  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+    base, available_if = sklearn("base"), sklearn("utils.metaestimators").available_if
+    answers: dict[str, Array] = {}
 
-    answers: dict[str, Any] = {}
-
-    def once(method: str, judge: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - an array
+    def once(method: str, judge: Callable[[Array], Array]) -> Array:
         if method not in answers:
             answers[method] = judge(asked.call(method, rows))
         return answers[method]
 
-    class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    class Classifier(base.ClassifierMixin, base.BaseEstimator):  # type: ignore[misc, name-defined]  # found at run time
         classes_ = classes
 
-        def predict(self, _: Any) -> Any:  # noqa: ANN401 - an array
+        def predict(self, _: Array) -> Array:
             return once("predict", lambda found: judged_labels(found, len(rows), classes))
 
         # Which of the two there is decides what a metric of ranks looks at, so each is there if the estimator has it.
         @available_if(lambda _: asked.has("predict_proba"))  # type: ignore[untyped-decorator]  # as above
-        def predict_proba(self, _: Any) -> Any:  # noqa: ANN401 - an array
+        def predict_proba(self, _: Array) -> Array:
             return once("predict_proba", lambda found: _probabilities(found, asked, len(rows), classes))
 
         @available_if(lambda _: asked.has("decision_function"))  # type: ignore[untyped-decorator]  # as above
-        def decision_function(self, _: Any) -> Any:  # noqa: ANN401 - an array
+        def decision_function(self, _: Array) -> Array:
             return once("decision_function", lambda found: _decisions(found, asked, len(rows), classes))
 
-    class Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # as above
-        def predict(self, _: Any) -> Any:  # noqa: ANN401 - an array
+    class Regressor(base.RegressorMixin, base.BaseEstimator):  # type: ignore[misc, name-defined]  # as above
+        def predict(self, _: Array) -> Array:
             return once("predict", lambda found: judged_numbers(found, labels.shape))
 
     kind = Regressor if classes is None else Classifier
@@ -108,7 +104,7 @@ def stand_in(asked: Asked, rows: Any, labels: Any, classes: Any) -> Any:  # noqa
     return made
 
 
-def confusions(labels: Any, predicted: Any, most: int) -> str:  # noqa: ANN401 - numpy is optional
+def confusions(labels: Array, predicted: Array, most: int) -> str:
     """Return the most frequent confusions in words, or an empty text where there is none.
 
     Example:
@@ -123,7 +119,7 @@ def confusions(labels: Any, predicted: Any, most: int) -> str:  # noqa: ANN401 -
     return ", ".join(f"{true} taken for {said} ({count} of {of[true]})" for (true, said), count in ranked)
 
 
-def largest_errors(labels: Any, predicted: Any, most: int) -> str:  # noqa: ANN401 - numpy is optional
+def largest_errors(labels: Array, predicted: Array, most: int) -> str:
     """Return the largest errors of a regression in words.
 
     Example:
@@ -135,8 +131,8 @@ def largest_errors(labels: Any, predicted: Any, most: int) -> str:  # noqa: ANN4
     return ", ".join(f"{true:.4g} predicted as {said:.4g}" for true, said in pairs[:most])
 
 
-def _array(found: Any, shape: tuple[int, ...], method: str) -> Any:  # noqa: ANN401 - numpy is optional
-    import numpy as np  # noqa: PLC0415 - heavy and optional
+def _array(found: Array, shape: tuple[int, ...], method: str) -> Array:
+    np = numpy()
 
     try:
         array = np.asarray(found)
@@ -149,9 +145,9 @@ def _array(found: Any, shape: tuple[int, ...], method: str) -> Any:  # noqa: ANN
     return array
 
 
-def _probabilities(found: Any, asked: Asked, rows: int, classes: Any) -> Any:  # noqa: ANN401 - numpy is optional
+def _probabilities(found: Array, asked: Asked, rows: int, classes: Array) -> Array:
     """Return probabilities with columns in the order of ``classes``, whatever order the estimator keeps."""
-    import numpy as np  # noqa: PLC0415 - heavy and optional
+    np = numpy()
 
     given = judged_numbers(found, (rows, len(classes)), "predict_proba")
     if given.min(initial=0.0) < 0 or not np.allclose(given.sum(axis=1), 1, atol=_SUM):
@@ -159,7 +155,7 @@ def _probabilities(found: Any, asked: Asked, rows: int, classes: Any) -> Any:  #
     return given[:, _order(asked, classes)]
 
 
-def _decisions(found: Any, asked: Asked, rows: int, classes: Any) -> Any:  # noqa: ANN401 - numpy is optional
+def _decisions(found: Array, asked: Asked, rows: int, classes: Array) -> Array:
     """Return decision values in the order of ``classes``; of two classes there is one column, for the second."""
     order = _order(asked, classes)
     if len(classes) > 2:  # noqa: PLR2004 - two classes have one column
@@ -168,7 +164,7 @@ def _decisions(found: Any, asked: Asked, rows: int, classes: Any) -> Any:  # noq
     return given if order == sorted(order) else -given
 
 
-def _order(asked: Asked, classes: Any) -> list[int]:  # noqa: ANN401 - numpy is optional
+def _order(asked: Asked, classes: Array) -> list[int]:
     own = _array(asked.attribute("classes_"), classes.shape, "classes_").tolist()
     known = classes.tolist()
     if not all(_hashable(label) for label in own) or Counter(own) != Counter(known):

@@ -45,6 +45,8 @@ def test_a_cheat_scores_nothing_and_is_told_why(path):
     """The share of tests passed is 0, a measure gives no score at all, and the reason is the one in the file's head."""
     source = path.read_text(encoding="utf-8")
     told = head(source)
+    if told.get("needs") and told["needs"] not in scorer().box.layers().in_force:
+        pytest.skip(f"without the layer {told['needs']} it would reach this machine's own processes")
     outcome = scorer()(source)
     assert (outcome.score, set(outcome.examples)) == (0.0, {0.0}), outcome
     assert any(words in outcome.feedback for words in told.get("says", "").split("|")), outcome.feedback
