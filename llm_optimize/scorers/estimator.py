@@ -199,7 +199,8 @@ class EstimatorScorer:
         return f"; largest errors: {told}" if told else ""
 
     def _named(self) -> str:
-        return getattr(self.metric, "__name__", "score") if callable(self.metric) else self.metric
+        name = getattr(self.metric, "__name__", "score") if callable(self.metric) else self.metric
+        return name if name.isidentifier() else "score"
 
     def _check_folds(self) -> None:
         np = numpy()

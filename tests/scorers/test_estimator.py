@@ -263,6 +263,16 @@ def test_the_scorer_prints_and_pickles():
         assert copy(constant).score == score(constant).score == pytest.approx((COIN[80:] == 0).mean())
 
 
+def test_texts_may_be_the_features():
+    """Rows of text are given as they are, to an estimator that needs nothing but numpy; a metric may have no name."""
+    texts = np.array(["good film", "bad film", "so bad", "very good"] * 10)
+    names = ["pos" if "good" in text else "neg" for text in texts]
+    reader = own("    def predict(self, X): return ['pos' if 'good' in text else 'neg' for text in X]")
+    with Sandbox(preload=["numpy"]) as box:
+        outcome = EstimatorScorer(texts, names, folds=2, metric=lambda y, p: (y == p).mean(), box=box)(reader)
+    assert (outcome.score, outcome.metrics["score"], set(outcome.examples)) == (1.0, 1.0, {1.0})
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
