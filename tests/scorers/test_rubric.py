@@ -159,7 +159,10 @@ def test_the_judges_calls_are_booked_as_the_judges_and_held_to_the_budget() -> N
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_a_run_warns_where_the_judge_marks_its_own_proposals(own: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_warns_where_the_judge_marks_its_own_proposals(
+    own: bool,  # noqa: FBT001 - pytest gives it by name
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Judge and proposer are different models, or the run says at its beginning that they are not."""
     with ScriptedServer(marker([6])) as server:
         judge = RubricJudge([TRUTH, STYLE], model=f"{server.url}#judge")
