@@ -21,6 +21,7 @@ measured anew each time, as the repeats that tell noise from gain need it.
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import threading
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -42,13 +43,14 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.types import Outcome
 
-__all__ = ["DATA", "SEEN", "TOTAL", "DatasetScorer"]
+__all__ = ["CHECK", "DATA", "SEEN", "TOTAL", "DatasetScorer"]
 
 SEEN, TOTAL = "examples_seen", "examples"
 """The metrics that say on how many examples a score rests, and how many there are."""
 
-DATA = "_data"
-"""The private metric that tells one data set from another: scores of another one are not raced against."""
+DATA, CHECK = "_data", "_checksum"
+"""The private metrics that tell one data set from another, and per-example scores from others that were made of them:
+neither is raced against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class DatasetScorer:
         run: ``run(candidate, example)`` returns an output of any type; called from several threads at once.
         examples: in the order of ``Evaluation.examples``.
         metric: ``metric(output, example)`` returns a number (higher is better), (number, feedback) or an Evaluation.
-        racing: when to stop a candidate that is not going to win; None scores each on all examples.
+        racing: when to stop a candidate that is not going to win; None scores each on all examples. In a study it
+            needs this scorer's score to be the study's: inside another one, such as Minimize, nobody is stopped.
         worst: how many of the worst examples the feedback shows.
         show_expected: whether it shows what was expected of them. What ``metric`` writes is shown in any case.
         on_error: the score of an example that fails; None makes the whole candidate a failure.
@@ -230,14 +233,16 @@ class DatasetScorer:
     def _ours(self, outcome: Outcome) -> TypeGuard[Evaluation]:
         if isinstance(outcome, Failure) or len(outcome.examples) != len(self.examples):
             return False
-        return outcome.metrics.get(DATA) == self.data
+        # Another scorer around this one, such as Minimize, may have changed score and examples: then nobody is raced.
+        own = outcome.metrics.get(DATA) == self.data and outcome.metrics.get(CHECK) == _checksum(outcome.examples)
+        return own and outcome.score == fmean(outcome.examples)
 
     def _recalled(self, text: str) -> dict[int, Judged]:
         with self._memory.lock:
             return self._memory.unfinished.pop(same_text(text), {})
 
     def _keep(self, text: str, judged: dict[int, Judged]) -> None:
-        known = {number: replace(one, usage=Usage()) for number, one in judged.items()}
+        known = {number: replace(one, usage=Usage()) for number, one in dict(judged).items()}  # a thread may still add
         with self._memory.lock:
             self._memory.unfinished[same_text(text)] = known
 
@@ -253,7 +258,8 @@ class DatasetScorer:
             if self._memory.best is None or mean > self._memory.best.level:
                 self._memory.best = _Rival(same_text(text), scores, mean)
         head = f"mean {mean:.4g} over {len(scores)} examples"
-        return Evaluation(mean, self._told(head, judged), self._metrics(judged), scores, _usage(judged))
+        metrics = {**self._metrics(judged), CHECK: _checksum(scores)}
+        return Evaluation(mean, self._told(head, judged), metrics, scores, _usage(judged))
 
     def _unfinished(self, judged: dict[int, Judged], rival: _Rival) -> Evaluation:
         seen = sorted(judged)
@@ -291,6 +297,10 @@ def _usage(judged: Mapping[int, Judged]) -> Usage:
     for one in judged.values():
         total += one.usage
     return total
+
+
+def _checksum(scores: Sequence[float]) -> float:
+    return math.fsum(place * score for place, score in enumerate(scores, start=1))
 
 
 def _fingerprint(examples: Iterable[Example]) -> float:

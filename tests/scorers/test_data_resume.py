@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_optimize import Budget, History, MemoryStore, ScriptedModel, SQLiteStore, llm, optimize
+from llm_optimize import Budget, History, MemoryStore, Minimize, ScriptedModel, SQLiteStore, llm, optimize
 from llm_optimize.core.chat import Message, Request
 from llm_optimize.scorers.dataset import SEEN, DatasetScorer
 from llm_optimize.scorers.example import Example
@@ -149,6 +149,19 @@ def test_another_data_set_is_not_raced_against(tmp_path) -> None:
     session(0, 1, "0.1")
     session(5, 3, "0.2", "0.15")
     assert [seen for _, seen, _ in outcomes(tmp_path / "s.db")] == [20, 5, 20, 5]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_inside_another_scorer_nobody_is_raced(sign) -> None:
+    """Where less is better, a candidate that is better for the study is not stopped for being lower."""
+    examples = [Example({"n": n}) for n in range(20)]
+    scorer = DatasetScorer(lambda text, example: float(text), examples, lambda output, _: output, racing=Racing())
+    model = ScriptedModel([f"```\n{sign * 5 - 1}\n```", f"```\n{sign * 5 - 2}\n```"])
+    result = optimize.run(
+        "t", "q", Minimize(scorer), x0=str(sign * 5), max_steps=2, model=model, store=None, verbose=False
+    )
+    assert [trial.outcome.metrics[SEEN] for trial in result.history.trials] == [20, 20, 20]
+    assert result.best.score == 2 - sign * 5
 
 
 def test_asking_again_in_a_study_measures_all_examples() -> None:
