@@ -1,10 +1,10 @@
 r"""Whether a reply's final answer is the expected one: exactly, or normalised as OPRO's evaluation does it.
 
 The final answer is what stands in the last ``\boxed{}``, behind ``####``, behind "the answer is", before "is the
-answer"; else, of a number, the last one in the reply. Numbers are compared as numbers: in words, with currency,
-thousands separators, percent signs and units; yes, true and 1 mean the same where the expected answer is one of them.
-The behaviours are those of google-deepmind/opro's ``opro/evaluation`` (its published tests are among ours), with the
-defects of its parser left out: "eighteen" is 18 there only by the order of a table, "twenty-one" is not 21.
+answer"; else, of a number, the last one in the reply. Numbers are compared as numbers: in English words, with
+currency, thousands separators (commas), percent signs and units. Yes, true and 1 mean the same where the expected
+answer is one of these words. The behaviours are those of google-deepmind/opro's ``opro/evaluation`` (its published
+tests are among ours), without its parser's defects: there "twenty-one" is not 21.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from llm_optimize.core.types import Evaluation
+from llm_optimize.core.types import Evaluation, Failure
 from llm_optimize.errors import BadInput
 from llm_optimize.scorers.installed import load
 
@@ -45,7 +45,7 @@ class Similarity:
 
             - ``ratio``: matching blocks, twice their length over both lengths (``difflib``, without its heuristic for
               frequent characters, which gives nearly 0 for nearly equal texts from 200 characters on). Its time grows
-              with the square of the length: a second at some 6,000 characters; then take ``edit``.
+              with the square of the length, a second at some 6,000 characters: for long texts take ``edit``.
             - ``ratio_autojunk``: the same with the heuristic, as ``SequenceMatcher(None, text, reference)`` has it.
             - ``edit``: 1 less the Levenshtein distance over the longer length (rapidfuzz).
             - ``token_f1``: the words in common, as SQuAD counts them (Rajpurkar et al. 2016).
@@ -58,6 +58,7 @@ class Similarity:
         model: for ``cosine``: any object with ``embed(texts)``, such as
             :class:`~llm_optimize.llm.embedding.OpenAIEmbedding`.
         strip: whether white space at the ends of the texts counts for nothing.
+        longest: characters; a longer text is a failure, as comparing it could take minutes.
 
     Raises:
         BadInput: see the message; also where the measure's library is not installed.
@@ -74,6 +75,7 @@ class Similarity:
     take: Literal["max", "mean"] = "max"
     model: EmbeddingModel | None = None
     strip: bool = True
+    longest: int = 20_000
 
     def __post_init__(self) -> None:
         """Refuse what cannot be compared, before anything is evaluated."""
@@ -90,21 +92,27 @@ class Similarity:
         if (self.model is None) == (self.kind == "cosine"):
             msg = "model: an embedding model goes with kind='cosine', and with no other"
             raise BadInput(msg)
+        if max(map(len, references)) > self.longest:
+            msg = f"longest is {self.longest!r}, and a reference is longer: give at least {max(map(len, references))}"
+            raise BadInput(msg)
         library = _LIBRARIES.get(self.kind)
         if library is not None:
             load(library, _EXTRA)
         object.__setattr__(self, "references", references)
 
-    def __call__(self, text: str) -> Evaluation:
+    def __call__(self, text: str) -> Evaluation | Failure:
         """Compare ``text``.
 
         Returns:
-            An Evaluation; ``metrics`` holds the value under the measure's name.
+            An Evaluation; ``metrics`` holds the value under the measure's name. Or a Failure: the text is too long.
 
         Raises:
             ModelError: the embedding model did not answer.
         """
         text = text.strip() if self.strip else text
+        if len(text) > self.longest:
+            msg = f"the text has {len(text)} characters; at most {self.longest} are compared: shorten it"
+            return Failure("too_long", msg)
         references = [one.strip() if self.strip else one for one in self.references]
         values = self._values(text, references)
         score = max(values) if self.take == "max" else statistics.fmean(values)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_optimize import optimize
+from llm_optimize import llm, optimize
 from llm_optimize.core.budget import Budget
 from llm_optimize.core.types import Evaluation, Failure
 from llm_optimize.errors import BadInput, BadReply, ModelUnavailable
@@ -230,6 +230,13 @@ def test_it_prints_pickles_and_composes() -> None:
     assert isinstance(negated, Evaluation)
     assert negated.score == pytest.approx(-(3 * 0.8 + 0.5) / 4)
     assert repr(judge).startswith("RubricJudge(criteria=(Criterion(name='truth', description='Is it right?', weight=3")
+
+
+def test_a_key_in_the_options_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that came from another process carries the options of that process, and does not show the key in them."""
+    monkeypatch.setitem(llm.default_llm_options, "api_key", "sk-secret")
+    judge = RubricJudge([TRUTH])
+    assert "sk-secret" not in repr(judge) + repr(pickle.loads(pickle.dumps(judge)))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from llm_optimize import optimize
+from llm_optimize.core.types import Failure
 from llm_optimize.errors import BadInput, BadReply, ModelRefused
 from llm_optimize.llm.embedding import OpenAIEmbedding
 from llm_optimize.llm.fake import ScriptedModel
@@ -70,6 +71,14 @@ def test_the_feedback_names_the_measure_and_the_nearest_and_not_the_reference() 
     """What the proposer reads tells how near, by which measure, and not the expected text."""
     feedback = Similarity(["secret one", "secret two"])("secret two!").feedback
     assert feedback == "similarity to the references (ratio, max): 0.952; nearest is number 2 of 2"
+
+
+def test_a_text_that_would_take_minutes_is_not_compared() -> None:
+    """Beyond the limit a text is a failure at once, and a reference is refused."""
+    outcome = Similarity("short", longest=10)("x" * 11)
+    assert outcome == Failure("too_long", "the text has 11 characters; at most 10 are compared: shorten it")
+    with pytest.raises(BadInput, match=r"^longest .* at least 11"):
+        Similarity("x" * 11, longest=10)
 
 
 @pytest.mark.parametrize("kind", LOCAL)
