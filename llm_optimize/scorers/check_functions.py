@@ -99,7 +99,9 @@ def counted(test: str) -> tuple[str, tuple[str, ...]]:
     except (SyntaxError, ValueError) as error:
         msg = f"tests: the test function is no Python: {error}"
         raise BadInput(msg) from None
-    entry = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == ENTRY), None)
+    entry = next(
+        (node for node in reversed(tree.body) if isinstance(node, ast.FunctionDef) and node.name == ENTRY), None
+    )
     if entry is None:
         msg = f"tests: the source defines no function {ENTRY}: give 'def {ENTRY}(candidate): assert ...'"
         raise BadInput(msg)

@@ -8,6 +8,7 @@ like any other, and has none. See :mod:`llm_optimize.sandbox.checking` for what 
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,7 +46,8 @@ class CodeTests:
         reveal: whether the feedback shows the first test that failed. Over many candidates a model can collect what it
             was shown; that is what ``held_back`` is for. False shows counts and reasons only.
         tolerance: how far a float may be off, see :func:`llm_optimize.sandbox.equality.equal`; not for asserts.
-        preamble: source run before each candidate, such as the imports and the head of a function to be completed.
+        preamble: source run before each candidate, such as the imports and the head of a function to be completed;
+            and before a test function, where it is whole by itself.
         box: where programs run; its limits hold for each of them.
 
     Raises:
@@ -108,7 +110,9 @@ class CodeTests:
         """
         source = self._subject(text).source
         if isinstance(self.tests, str):
-            return check_by_function(self.box, source, self.name, self.tests, reveal=self.reveal)
+            # a test may use what the task gives beside the function, as some of HumanEval's do
+            test = f"{self.preamble}\n{self.tests}" if _is_python(self.preamble) else self.tests
+            return check_by_function(self.box, source, self.name, test, reveal=self.reveal)
         return self.box.check(source, self.name, _cases(self.tests), tolerance=self.tolerance, reveal=self.reveal)
 
     def final(self) -> Self:
@@ -148,6 +152,14 @@ def _tests(given: Sequence[Any] | str) -> tuple[Case, ...] | str:
         counted(given)
         return given
     return as_cases([*given])
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _cases(tests: Sequence[Any] | str) -> tuple[Case, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from llm_optimize.errors import BadInput
@@ -22,6 +25,8 @@ RIGHT = (
     "def f(values, gap): return (min(values) if values else None, any(abs(a - b) < gap for i, a in enumerate(values) "
 )
 RIGHT += "for b in values[:i]))"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "humaneval.jsonl"
+PROBLEMS = [json.loads(line) for line in FIXTURE.read_text(encoding="utf-8").splitlines()]
 PROBLEM = {
     "task_id": "HumanEval/x",
     "prompt": 'from typing import List\n\n\ndef double(values: List[int]) -> List[int]:\n    """ Twice each. """\n',
@@ -141,6 +146,26 @@ def test_a_humaneval_problem_takes_both_forms(box, candidate):
     score = from_humaneval(PROBLEM, box=box)
     assert score(candidate).score == 1.0
     assert score(candidate.replace("2", "3")).score == 0.5
+
+
+def test_a_test_may_use_what_the_prompt_gives(box):
+    """As in HumanEval 32, 38 and 50, whose tests call a function of the prompt."""
+    problem = {
+        "prompt": 'def turned(text):\n    return text[::-1]\n\n\ndef back(text):\n    """Undo turned."""\n',
+        "entry_point": "back",
+        "test": "def check(candidate):\n    for text in ('ab', 'xy'):\n        assert candidate(turned(text)) == text\n",
+    }
+    score = from_humaneval(problem, box=box)
+    assert score("    return turned(text)").score == 1.0
+    assert score("def turned(text): return text\ndef back(text): return text").score == 0.0
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem["entry_point"])
+def test_every_problem_of_the_fixture_is_scored(box, problem):
+    """The known solution passes all of its tests, and a function that returns nothing passes none."""
+    score = from_humaneval(problem, box=box)
+    assert score(problem["canonical_solution"]).score == 1.0
+    assert score("    return None").score == 0.0
 
 
 def test_a_row_without_its_fields_is_refused():
