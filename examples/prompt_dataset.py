@@ -3,8 +3,8 @@
 Shows: a CSV file as the data set, parted once into few-shot examples, examples to score on, and sealed ones that only
 the verdict looks at; :class:`PromptTask`, whose candidates keep the slot ``{{text}}`` and choose few-shot examples by
 name; racing, which stops a prompt that is clearly worse after a few mails.
-Needs: a chat model, which writes the prompts and sorts the mail. Costs: six calls to write prompts and at most some
-250 short ones to sort mail, about 20,000 tokens in all.
+Needs: a chat model, which writes the prompts and sorts the mail. Costs: six calls to write prompts and at most
+270 short ones to sort mail, about 20,000 tokens in all.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from llm_optimize.scorers.prompt_task import PromptTask
 from llm_optimize.scorers.racing import Racing
 from llm_optimize.scorers.splits import split
 
-START = """[system]
+QUESTION = "Which prompt should be tried next, so that more mails are sorted right?"
+MAX_STEPS = 6
+
+x0 = """[system]
 You sort the mail of a shop.
 [user]
 {{text}}
 Is it refund, delivery, product or praise?"""
-QUESTION = "Which prompt should be tried next, so that more mails are sorted right?"
-MAX_STEPS = 6
 
 
 def sorted_right(answer: str, mail: Example) -> tuple[float, str]:
@@ -41,9 +42,8 @@ _shots = [
     Example(mail.inputs, mail.expected, key=f"mail-{number}") for number, mail in enumerate(_parts.train, start=1)
 ]
 
-task = PromptTask(START, None, _parts.validation, sorted_right, shots=_shots, racing=Racing())
+task = PromptTask(x0, None, _parts.validation, sorted_right, shots=_shots, racing=Racing())
 TASK = f"Write a prompt that makes a chat model answer a shop's mail with its label.\n{task.description}"
-x0 = task.start
 score = task
 
 
