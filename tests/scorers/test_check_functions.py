@@ -153,7 +153,7 @@ def test_a_test_may_use_what_the_prompt_gives(box):
     problem = {
         "prompt": 'def turned(text):\n    return text[::-1]\n\n\ndef back(text):\n    """Undo turned."""\n',
         "entry_point": "back",
-        "test": "def check(candidate):\n    for text in ('ab', 'xy'):\n        assert candidate(turned(text)) == text\n",
+        "test": "def check(candidate):\n    for text in ('ab', 'c'):\n        assert candidate(turned(text)) == text\n",
     }
     score = from_humaneval(problem, box=box)
     assert score("    return turned(text)").score == 1.0
