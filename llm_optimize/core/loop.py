@@ -143,7 +143,7 @@ class Loop:
         return next((n for n in range(self._plan.ideas, 0, -1) if self._may(waiting + n - 1)), 0)
 
     def _reserve(self) -> int:
-        return self._plan.retesting.reserve(self._journal.history)
+        return self._plan.retesting.reserve(self._journal.history, self._plan.budget.evaluations)
 
     def _scoring(self) -> int:
         return sum(key[0] != "proposal" for key in self._work)

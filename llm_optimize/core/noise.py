@@ -102,10 +102,13 @@ class Noise:
         wanted = [(winner.id, self._wanted(history, winner))]
         if start is not None and start.id != winner.id and self._is_noisy(history, winner):
             wanted.append((start.id, (self.fresh + 1) // 2))
-        for id_, count in wanted:
-            if len(history.fresh.get(id_, ())) + flying.count(Again(id_, "fresh")) < count:
-                return Again(id_, "fresh")
-        return None
+        shares = [(self._made(history, id_, flying) / count, id_) for id_, count in wanted]
+        share, id_ = min(shares, key=lambda row: row[0])  # in step, so that a budget which ends early is split fairly
+        if share < 1:
+            return Again(id_, "fresh")
+        # A resumed search may have come back to a winner of earlier: one more evaluation puts the choice into the log.
+        is_told = history.best is not None and history.best.id == winner.id
+        return None if is_told or Again(winner.id, "fresh") in flying else Again(winner.id, "fresh")
 
     def reserve(self, history: History) -> int:
         """Return how many evaluations are to be kept for :meth:`ending`."""
@@ -123,6 +126,10 @@ class Noise:
         some = {trial.id: trial for trial in (*history.recent(_LATEST), *history.top(_LEADERS))}
         scored = [trial for trial in some.values() if trial.score is not None]
         return estimates(sorted(scored, key=lambda one: one.id), history.sigma or 0.0, pool=self.pool)
+
+    @staticmethod
+    def _made(history: History, id_: int, flying: Sequence[Again]) -> int:
+        return len(history.fresh.get(id_, ())) + flying.count(Again(id_, "fresh"))
 
     def _wanted(self, history: History, winner: Trial) -> int:
         """Return how many fresh evaluations the winner gets: one while no two evaluations of anything have differed."""

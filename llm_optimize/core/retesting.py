@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Retesting"]
 
+_LARGEST = 4  # the end takes at most one in so many evaluations of a small budget
 _SEALED = 2  # evaluations on the sealed examples: of the start and of the winner
 
 
@@ -43,7 +44,8 @@ class Retesting:
         winner = self.noise.choice(history) if self.noise is not None else history.best
         return unsealed(history, winner, flying)
 
-    def reserve(self, history: History) -> int:
-        """Return how many evaluations the search has to leave for its end."""
+    def reserve(self, history: History, cap: int | None = None) -> int:
+        """Return how many evaluations the search has to leave for its end, out of ``cap`` in all."""
         fresh = self.noise.reserve(history) if self.noise is not None else 0
+        fresh = fresh if cap is None else min(fresh, cap // _LARGEST)
         return fresh + (_SEALED if self.final is not None and not history.sealed else 0)
