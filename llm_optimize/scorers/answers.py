@@ -4,7 +4,7 @@ The final answer is what stands in the last ``\boxed{}``, behind ``####``, behin
 answer"; else, of a number, the last one in the reply. Numbers are compared as numbers: in English words, with
 currency, thousands separators (commas), percent signs and units. Yes, true and 1 mean the same where the expected
 answer is one of these words. The behaviours are those of google-deepmind/opro's ``opro/evaluation`` (its published
-tests are among ours), without its parser's defects: there "twenty-one" is not 21.
+tests on answers are among ours), without its parser's defects: there "twenty-one" is not 21.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ _NEGATED = re.compile(
 )
 _JOINED = r"\s{0,9}(?:,|/|&|\bor\b|\band\b|\bbut also\b)\s{0,9}(?:option |choice )?"
 _NEAR = 40
+_STATEMENT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +148,11 @@ class _Reader:
         self.mark = re.compile(rf"\({letter}\)|\[{letter}\]|(?<![\w.'])[{self.letters}](?:[.):](?=\s|$)|\*\*)")
 
     def stated(self, text: str) -> str | None:
-        said = [(match.end(), text[match.end() :].partition("\n")[0]) for match in _STATED.finditer(text)]
+        ends = [match.end() for match in _STATED.finditer(text)]
+        said = [(end, text[end : end + _STATEMENT].partition("\n")[0]) for end in ends]
         said += [(match.end(), _after_joint(match["said"])) for match in _AHEAD.finditer(text)]
-        read = [self._read(what) for _, what in sorted(said)]
-        found = [letter for letter in read if letter is not None]
-        return found[-1] if found else None
+        read = (self._read(what) for _, what in sorted(said, reverse=True))
+        return next((letter for letter in read if letter is not None), None)
 
     def lines(self, text: str) -> str | None:
         """The last line that is an option and nothing else."""
@@ -239,7 +240,7 @@ class _Reader:
 
     @staticmethod
     def _denied(text: str, place: int) -> bool:
-        clause = re.split(r"[.,;:!?\n]", text[:place])[-1]
+        clause = re.split(r"[.,;:!?\n]", text[max(place - _STATEMENT, 0) : place])[-1]
         return bool(_NEGATED.search(clause))
 
     @staticmethod

@@ -92,6 +92,12 @@ def test_the_option_is_read(reply: str, options: list[str] | int, letter: str | 
     assert chosen(reply, options) == letter
 
 
+@pytest.mark.parametrize("unit", [" ", "answer is ", "(a) ", "A, ", "is the answer ", "not ", "\\boxed{", "a or "])
+def test_long_replies_are_read_in_good_time(unit: str) -> None:
+    """No reply takes time that grows with the square of its length: this test would not end."""
+    chosen(unit * (100_000 // len(unit)), CITIES)
+
+
 def test_the_score_says_what_was_chosen_and_keeps_the_answer_back() -> None:
     """Right is 1, wrong and unclear are 0, and the feedback tells the right answer only if the user allows it."""
     scorer = MultipleChoice("Paris", CITIES)
