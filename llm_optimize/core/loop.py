@@ -124,7 +124,7 @@ class Loop:
         if self._reason is None:
             history = self._journal.history.assuming(in_flight)
             reason = self._plan.stop(history) if self._plan.stop else None
-            reason = reason or self._plan.budget(history.assuming(in_flight + self._reserve()))
+            reason = reason or self._plan.retesting.refusal(history, self._plan.budget)
             if in_flight == 0:
                 self._reason = reason
             return reason is None
@@ -141,9 +141,6 @@ class Loop:
         if history.fruitless >= _FRUITLESS:
             return 0
         return next((n for n in range(self._plan.ideas, 0, -1) if self._may(waiting + n - 1)), 0)
-
-    def _reserve(self) -> int:
-        return self._plan.retesting.reserve(self._journal.history, self._plan.budget.evaluations)
 
     def _scoring(self) -> int:
         return sum(key[0] != "proposal" for key in self._work)

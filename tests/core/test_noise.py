@@ -21,6 +21,7 @@ from llm_optimize import (
     Proposal,
     Request,
     ScriptedModel,
+    Usage,
     optimize,
 )
 from llm_optimize.cli.jsonlines import event_fields, trial_fields
@@ -253,6 +254,20 @@ def test_a_small_budget_is_not_spent_on_its_end():
     assert result.history.evaluations == 20
     assert parts(result)["fresh"] == 5
     assert len(result.history.fresh[0]) == 2
+
+
+@pytest.mark.parametrize("cap", [{"tokens": 4000}, {"dollars": 0.4}])
+def test_a_budget_of_calls_leaves_room_for_the_end(cap):
+    """Tokens and dollars that the fresh evaluations will need are not spent on the search."""
+    dice = random.Random(2)
+
+    def score(text):
+        return Evaluation(float(text) + dice.gauss(0, 1), usage=Usage(calls=1, tokens_in=50, dollars=0.005))
+
+    result = run(score, None, budget=Budget(**cap), noise=Noise(fresh=8))
+    assert parts(result)["fresh"] == 8 + 4
+    assert "the rest is for the final evaluations" in result.reason
+    assert result.usage.tokens <= 4000
 
 
 def test_a_judge_is_asked_again_and_not_its_cache():
