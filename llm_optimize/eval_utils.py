@@ -143,6 +143,11 @@ class LLMScorer:
     model: ChatModel | None = None
     error_score: float = 0.0
 
+    @property
+    def judge(self) -> ChatModel:
+        """The model that judges; without one, the default model as it is now."""
+        return self.model or llm.connect(role=_ROLE)
+
     def __call__(self, x: str) -> tuple[float, str]:
         """Return (score, the model's reply), or (``error_score``, what went wrong) when no score is found in it.
 
@@ -170,7 +175,9 @@ def get_llm_scorer(
 
     Args:
         prompt: the rubric, with the slot ``{x}``.
-        parse_score: takes the reply, returns the score; may raise.
+        parse_score: takes the reply, returns the score; may raise. Let it take the last match, not the first: judges
+            quote the text before they mark it, and a text may hold a mark of its own. A text that sets out to talk
+            to the judge is better marked by :class:`~llm_optimize.scorers.rubric.RubricJudge`.
         model: as for :func:`llm_optimize.optimize.run`; None is the default model, looked up at each call.
         error_score: returned when ``parse_score`` raises; the feedback is then the error's text.
 
@@ -180,7 +187,7 @@ def get_llm_scorer(
     Example:
         >>> from llm_optimize import ScriptedModel
         >>> judge = ScriptedModel(["Fine. final_score=7.5"])
-        >>> get_llm_scorer("Grade this: {x}", lambda reply: float(reply.split("=")[1]), model=judge)("an essay")
+        >>> get_llm_scorer("Grade this: {x}", lambda reply: float(reply.split("=")[-1]), model=judge)("an essay")
         (7.5, 'Fine. final_score=7.5')
     """
     if "{x}" not in prompt:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize import llm
 from llm_optimize.core.printing import Printer
+from llm_optimize.core.result import Result
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
-from llm_optimize.core.types import Evaluation, Problem
+from llm_optimize.core.types import Problem
 from llm_optimize.errors import BadInput, ModelError
 from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.replay import Replay
+from llm_optimize.llm.roles import warn_of_own_judge
 from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.forecast import announce, chat_of, first_past
@@ -31,101 +32,17 @@ from llm_optimize.stores.opening import open_store
 from llm_optimize.text.tunables import find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from llm_optimize.core.account import Account
     from llm_optimize.core.budget import Budget
-    from llm_optimize.core.history import History
-    from llm_optimize.core.loop import Ending
+    from llm_optimize.core.noise import Noise
     from llm_optimize.core.order import Order
+    from llm_optimize.core.plan import Ending
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
-    from llm_optimize.core.types import Trial, Usage
 
 __all__ = ["Result", "build", "conclude", "run"]
 
 _LOG = logging.getLogger("llm_optimize")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """What a run came to.
-
-    Unpacks and compares as the predecessor's ``(best_score, scores, best_x)``; prints as the best text.
-
-    Attributes:
-        history: everything that happened.
-        reason: why it ended.
-        study: the study's name in its store.
-        error: the error that ended it, if one did; the study can be resumed once that is mended.
-        interrupted: whether Ctrl-C ended it.
-    """
-
-    history: History
-    reason: str
-    study: str
-    error: Exception | None = None
-    interrupted: bool = False
-
-    @property
-    def best(self) -> Trial | None:
-        """The trial with the highest score, the earliest of equals; None if nothing could be scored."""
-        return self.history.best
-
-    @property
-    def best_score(self) -> float | None:
-        """The highest score."""
-        return self.best.score if self.best else None
-
-    @property
-    def best_x(self) -> str | None:
-        """The best text."""
-        return self.best.text if self.best else None
-
-    @property
-    def scores(self) -> list[float]:
-        """Every score in the order of proposal, x0 first; candidates that failed have none."""
-        trials = sorted(self.history.trials, key=lambda trial: trial.id)
-        return [trial.outcome.score for trial in trials if isinstance(trial.outcome, Evaluation)]
-
-    @property
-    def usage(self) -> Usage:
-        """What all proposals and evaluations cost."""
-        return self.history.usage
-
-    @property
-    def account(self) -> Account:
-        """The same by role (``proposer``, ``judge``, ``scorer``, ...) and by model."""
-        return self.history.account
-
-    @property
-    def verdict(self) -> str:
-        """What may be claimed, in a sentence.
-
-        One evaluation per candidate tells a gain from luck only where the score has no noise, and it says so.
-        """
-        return _verdict(self.history)
-
-    def __iter__(self) -> Iterator[Any]:
-        """Unpack as ``best_score, scores, best_x``."""
-        return iter((self.best_score, self.scores, self.best_x))
-
-    def __len__(self) -> int:
-        """Return 3, as the tuple that it stands for."""
-        return 3
-
-    def __getitem__(self, index: int) -> Any:  # noqa: ANN401 - the tuple's three types
-        """Return an element of the tuple that it stands for."""
-        return tuple(self)[index]
-
-    def __eq__(self, other: object) -> bool:
-        """Compare as the tuple that it stands for."""
-        return tuple(self) == tuple(other) if isinstance(other, (Result, tuple)) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # equal to tuples that hold lists, which have no hash either
-
-    def __str__(self) -> str:
-        """Return the best text without its outer line ends."""
-        return (self.best_x or "").strip("\n")
 
 
 def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the predecessor's, in its order
@@ -154,6 +71,9 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     seed: int = 0,
     observers: Sequence[Observer] = (),
     eval_timeout: float | None = None,
+    noise: Noise | Literal["auto"] | None = None,
+    final: Scorer | None = None,
+    suspicious_above: float | None = None,
 ) -> Result:
     r"""Make a text better: propose, score, repeat; stop at a score or when a budget is spent.
 
@@ -184,6 +104,9 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         seed: of everything random.
         observers: called with each event after it is on disk.
         eval_timeout: seconds after which a candidate counts as failed.
+        noise: "auto" or a :class:`Noise` tests candidates again where scores vary; None scores each once.
+        final: scores x0 and the winner on sealed examples, once, after the search.
+        suspicious_above: a score above it ends the run, the candidate kept for inspection.
 
     Returns:
         A :class:`Result`; it unpacks as ``best_score, scores, best_x``. After Ctrl-C, a spent budget or an endpoint
@@ -222,7 +145,9 @@ def conclude(study: Study, ending: Ending) -> Result:
     """
     if ending.interrupted:
         llm.requests.interrupt()  # worker threads may wait between retries; nobody waits for them any more
-    result = Result(study.last, ending.reason, study.name, ending.error, ending.interrupted)
+    result = Result(
+        study.last, ending.reason, study.name, ending.error, ending.interrupted, confidence=study.confidence
+    )
     if isinstance(ending.error, BadInput) and not study.last.trials:
         raise ending.error
     if isinstance(ending.error, ModelError) and not study.last.steps:
@@ -255,6 +180,9 @@ def build(  # noqa: PLR0913 - the keywords of run()
     seed: int = 0,
     observers: Sequence[Observer] = (),
     eval_timeout: float | None = None,
+    noise: Noise | Literal["auto"] | None = None,
+    final: Scorer | None = None,
+    suspicious_above: float | None = None,
     layout: Literal["window", "epochs"] = "window",
     settings: Mapping[str, Any] | None = None,
 ) -> Study:
@@ -280,6 +208,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     problem = Problem(task_description, task_question, x0)
     _check_fits(proposer, problem)
     _check_price(proposer, budget)
+    _check_judge(proposer, func)
     opened = open_store(store)
     return Study(
         problem,
@@ -294,6 +223,9 @@ def build(  # noqa: PLR0913 - the keywords of run()
         ideas=ideas,
         seed=seed,
         eval_timeout=eval_timeout,
+        noise=noise,
+        final=final,
+        suspicious_above=suspicious_above,
         observers=observers,
         settings=settings,
         order=_order(proposer),
@@ -340,6 +272,13 @@ def _order(proposer: Proposer) -> Order | None:
     return next((layer.order for layer in layers if isinstance(layer, Replay)), None)
 
 
+def _check_judge(proposer: Proposer, func: Scorer) -> None:
+    """Say so where a model would judge its own proposals."""
+    chat = chat_of(proposer)
+    if chat is not None:
+        warn_of_own_judge(chat.model, func)
+
+
 def _check_price(proposer: Proposer, budget: Budget | None) -> None:
     """Refuse a cap on dollars that could not hold."""
     chat = chat_of(proposer)
@@ -382,19 +321,3 @@ def _name(store: Store, study: str | None, resume: bool | str) -> str:  # noqa: 
         msg = f"study {study!r} exists: give another name, or resume it"
         raise BadInput(msg)
     return study
-
-
-def _verdict(history: History) -> str:
-    best, trials = history.best, history.trials
-    if best is None or best.score is None:
-        return "nothing could be scored"
-    start = next((trial for trial in trials if trial.candidate.origin == "start"), None)
-    made = f"{len(trials)} evaluations"
-    if start is None or start.score is None:
-        return f"best score {best.score:.6g} (#{best.id}) in {made}"
-    if best.id == start.id:
-        return f"x0 scores {start.score:.6g}; nothing better was found in {made}"
-    return (
-        f"from {start.score:.6g} (x0) to {best.score:.6g} (#{best.id}) in {made}; each candidate was scored once, "
-        "so where the score is noisy, score both again before you rely on the difference"
-    )

@@ -13,7 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Guided, Opened, Proposed, Stopped, Told
+from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.types import Evaluation
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ class JsonLines:
     def __call__(self, event: Event) -> None:
         """Print one event."""
         best = self._study.last.best if self._study else None
-        fields = event_fields(event) | ({"best_score": best.score if best else None} if isinstance(event, Told) else {})
+        fields = event_fields(event) | (
+            {"best_score": best.score if best else None} if isinstance(event, Told | Retold) else {}
+        )
         if isinstance(event, Opened):
             fields["study"] = self._name
         if self._out is None:
@@ -75,6 +77,9 @@ def event_fields(event: Event) -> dict[str, Any]:
             return fields | ({"tools": tools} if tools else {})
         case Told():
             return fields | {"id": event.candidate_id, "seconds": event.seconds} | _outcome_fields(event.outcome)
+        case Retold():
+            about = {"id": event.candidate_id, "part": event.part, "serial": event.serial, "seconds": event.seconds}
+            return fields | about | _outcome_fields(event.outcome)
         case Guided():
             return fields | {"text": event.text}
         case Stopped():
@@ -88,7 +93,9 @@ def account_fields(account: Account) -> list[dict[str, Any]]:
 
 def trial_fields(trial: Trial) -> dict[str, Any]:
     """Return a candidate with its outcome, as JSON values."""
-    return {"kind": "trial", **asdict(trial.candidate), "seconds": trial.seconds} | _outcome_fields(trial.outcome)
+    fields = {"kind": "trial", **asdict(trial.candidate), "seconds": trial.seconds} | _outcome_fields(trial.outcome)
+    several = {"score": trial.score, "evaluations": trial.n, "spread": trial.spread} if trial.tally.n else {}
+    return fields | several
 
 
 def print_result(result: Result, store: Path) -> None:

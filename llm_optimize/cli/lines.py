@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from llm_optimize.cli.wording import clean, one_line, score_text
-from llm_optimize.core.events import Event, Guided, Opened, Proposed, Told
+from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Told
 from llm_optimize.core.types import Evaluation
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Lines", "Silence", "Watcher", "sentence"]
 
 _LONGEST = 160
+_PARTS = {"again": "tested again", "fresh": "scored afresh", "sealed": "scored on the sealed examples"}
 
 
 class Watcher(Protocol):
@@ -76,6 +77,8 @@ def sentence(event: Event, history: History) -> str:
             return f"note: {clean(event.note, _LONGEST)}" if event.note else ""
         case Told():
             return _told(event, history)
+        case Retold():
+            return _retold(event, history)
         case Guided():
             return f"guidance: {clean(event.text, _LONGEST)}"
         case _:
@@ -91,6 +94,16 @@ def _told(event: Told, history: History) -> str:
         return f"{head}  failed ({outcome.kind}): {clean(outcome.message, _LONGEST)}"
     feedback = f"  {clean(outcome.feedback, _LONGEST)}" if outcome.feedback else ""
     return f"{head}  score {score_text(outcome.score)}  best {_best(history)}{feedback}"
+
+
+def _retold(event: Retold, history: History) -> str:
+    outcome = event.outcome
+    head = f"#{event.candidate_id}  {_PARTS.get(event.part, event.part)}"
+    if not isinstance(outcome, Evaluation):
+        return f"{head}  failed ({outcome.kind}): {clean(outcome.message, _LONGEST)}"
+    trial = history.trial(event.candidate_id)
+    mean = f"  mean of {trial.n} {score_text(trial.score)}" if trial and trial.score is not None else ""
+    return f"{head}  score {score_text(outcome.score)}{mean if event.part == 'again' else ''}  best {_best(history)}"
 
 
 def _best(history: History) -> str:

@@ -13,7 +13,7 @@ from llm_optimize.cli.lines import sentence
 from llm_optimize.cli.speech import Speech
 from llm_optimize.cli.terminal import FRAME_S, Screen
 from llm_optimize.cli.wording import amount, clean, columns, dollars, duration, score_text, trim
-from llm_optimize.core.events import Guided, Opened, Proposed, Told
+from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told
 from llm_optimize.core.types import Failure
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class LiveView:
                 self._proposed(event, history)
             case Told():
                 self._told(event, history)
+            case Retold():
+                self._said = sentence(event, history)
             case Guided():
                 self._stay(sentence(event, history))
         self._wake.set()

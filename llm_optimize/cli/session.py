@@ -17,7 +17,7 @@ from llm_optimize.cli.jsonlines import JsonLines
 from llm_optimize.cli.lines import Lines, Silence
 from llm_optimize.cli.live import LiveView
 from llm_optimize.cli.terminal import is_terminal
-from llm_optimize.core.loop import Ending
+from llm_optimize.core.plan import Ending
 from llm_optimize.llm import requests
 from llm_optimize.proposers.forecast import announce
 

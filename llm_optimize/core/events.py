@@ -1,4 +1,4 @@
-"""The five facts that a study's log is made of, and their JSON form (one line each, forwards compatible)."""
+"""The six facts that a study's log is made of, and their JSON form (one line each, forwards compatible)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llm_optimize.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Event", "Guided", "Opened", "Proposed", "Stopped", "Told", "dump", "load"]
+__all__ = ["Event", "Guided", "Opened", "Proposed", "Retold", "Stopped", "Told", "dump", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,31 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Retold:
+    """A candidate that had been told was evaluated again.
+
+    Attributes:
+        candidate_id: which one.
+        outcome: as in :class:`Told`.
+        serial: ordinal of the re-test (0, 1, ...), unique in a study; names its unit of work, ``retest/3``.
+        part: what it is for. ``again``: joins the candidate's other evaluations, so its score becomes their mean.
+            ``fresh``: after the search, of the start or of the candidate that was chosen; nothing is chosen by it.
+            ``sealed``: after the search, by another scorer, on examples that nothing before it has seen.
+        seconds: wall time of the evaluation.
+        at: seconds since the epoch.
+        account: the outcome's usage by role and model.
+    """
+
+    candidate_id: int
+    outcome: Outcome
+    serial: int = 0
+    part: str = "again"
+    seconds: float = 0.0
+    at: float = 0.0
+    account: Account = Account()
+
+
+@dataclass(frozen=True, slots=True)
 class Guided:
     """A person said something that the next prompts must contain; any process may append it.
 
@@ -105,7 +130,7 @@ class Stopped:
     unfinished: Mapping[str, Account] = field(default_factory=dict)
 
 
-Event = Opened | Proposed | Told | Guided | Stopped
+Event = Opened | Proposed | Told | Retold | Guided | Stopped
 
 
 def dump(event: Event) -> tuple[str, str]:
@@ -199,7 +224,7 @@ def _dump_proposed(event: Proposed) -> dict[str, Any]:
     }
 
 
-def _dump_told(event: Told) -> dict[str, Any]:
+def _dump_told(event: Told | Retold) -> dict[str, Any]:
     outcome = event.outcome
     body: dict[str, Any] = {"id": event.candidate_id, "seconds": event.seconds, "usage": _dump_usage(outcome.usage)}
     body |= _dump_account(event.account)
@@ -227,16 +252,22 @@ def _load_number(value: float | str) -> float:
     return float(value) if isinstance(value, str) else value
 
 
-def _load_told(body: dict[str, Any]) -> Told:
+def _load_outcome(body: dict[str, Any]) -> Outcome:
     usage = Usage(*body["usage"])
-    outcome: Outcome
     if "failure" in body:
-        outcome = Failure(body["failure"], body["message"], usage)
-    else:
-        metrics = {name: _load_number(value) for name, value in body["metrics"].items()}
-        examples = tuple(_load_number(value) for value in body["examples"])
-        outcome = Evaluation(body["score"], body["feedback"], metrics, examples, usage)
-    return Told(body["id"], outcome, body["seconds"], body["at"], _load_account(body))
+        return Failure(body["failure"], body["message"], usage)
+    metrics = {name: _load_number(value) for name, value in body["metrics"].items()}
+    examples = tuple(_load_number(value) for value in body["examples"])
+    return Evaluation(body["score"], body["feedback"], metrics, examples, usage)
+
+
+def _load_told(body: dict[str, Any]) -> Told:
+    return Told(body["id"], _load_outcome(body), body["seconds"], body["at"], _load_account(body))
+
+
+def _load_retold(body: dict[str, Any]) -> Retold:
+    outcome, account = _load_outcome(body), _load_account(body)
+    return Retold(body["id"], outcome, body["serial"], body["part"], body["seconds"], body["at"], account)
 
 
 def _load_proposed(body: dict[str, Any]) -> Proposed:
@@ -250,6 +281,7 @@ _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "opened": _dump_opened,
     "proposed": _dump_proposed,
     "told": _dump_told,
+    "retold": lambda event: _dump_told(event) | {"serial": event.serial, "part": event.part},
     "guided": lambda event: {"text": event.text},
     "stopped": _dump_stopped,
 }
@@ -258,6 +290,7 @@ _LOADERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "opened": lambda b: Opened(Problem(b["task"], b["question"], b["start"]), b["seed"], b["settings"], b["at"]),
     "proposed": _load_proposed,
     "told": _load_told,
+    "retold": _load_retold,
     "guided": lambda b: Guided(b["text"], b["at"]),
     "stopped": _load_stopped,
 }

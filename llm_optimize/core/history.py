@@ -7,80 +7,27 @@ point stop sharing (a copy, the only O(n) case).
 
 from __future__ import annotations
 
-import heapq
-from bisect import bisect_right, insort
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from llm_optimize.core.account import Account
-from llm_optimize.core.events import Event, Guided, Opened, Proposed, Stopped, Told
-from llm_optimize.core.types import Candidate, Evaluation, Problem, Trial, Usage
+from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Stopped, Told
+from llm_optimize.core.leaders import Leaders, ranked
+from llm_optimize.core.past import Past, Record
+from llm_optimize.core.types import Candidate, Outcome, Problem, Trial, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
 __all__ = ["History", "Past", "same_text"]
 
 _NOBODYS = -1  # the version of a past that was looked up: what grows from it copies the record
-_LEADERS = 64  # how many of the best are kept sorted; top(k) beyond that sorts anew
 
 
 def same_text(text: str) -> str:
     """Return the form in which two texts are compared for being the same candidate: without outer white space."""
     return text.strip()
-
-
-class Past(Sequence[Trial]):
-    """The told trials in the order of their arrival; a read-only window on a shared list."""
-
-    __slots__ = ("_items", "_length")
-
-    def __init__(self, items: list[Trial], length: int) -> None:
-        """Look at the first ``length`` items."""
-        self._items = items
-        self._length = length
-
-    def __len__(self) -> int:
-        """Return the number of told trials."""
-        return self._length
-
-    @overload
-    def __getitem__(self, index: int) -> Trial: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Trial]: ...
-    def __getitem__(self, index: int | slice) -> Trial | list[Trial]:
-        """Return one trial, or a list for a slice; cost in proportion to what is returned."""
-        if isinstance(index, slice):
-            return [self._items[i] for i in range(*index.indices(self._length))]
-        if not -self._length <= index < self._length:
-            msg = f"trial {index} of {self._length}"
-            raise IndexError(msg)
-        return self._items[index % self._length]
-
-    def __iter__(self) -> Iterator[Trial]:
-        """Yield the trials, oldest first."""
-        return (self._items[i] for i in range(self._length))
-
-
-class _Record:
-    """What successive histories share: grows at its end only."""
-
-    __slots__ = ("first_by_text", "position_by_id", "trials", "version")
-
-    def __init__(self) -> None:
-        self.trials: list[Trial] = []
-        self.first_by_text: dict[str, int] = {}
-        self.position_by_id: dict[int, int] = {}
-        self.version = 0
-
-    def copy(self, told: int, next_id: int, version: int) -> _Record:
-        twin = _Record()
-        twin.trials = self.trials[:told]
-        twin.first_by_text = {text: id_ for text, id_ in self.first_by_text.items() if id_ < next_id}
-        twin.position_by_id = {id_: position for id_, position in self.position_by_id.items() if position < told}
-        twin.version = version
-        return twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +44,16 @@ class History:
         usage: the cost of all proposals and evaluations.
         account: the same by role and model.
         unfinished: the part of them that belongs to work which is still to be carried through, by unit.
-        best: the trial with the highest score, the earliest of equals; None while nothing has a score.
+        best: the trial with the highest score, the earliest of equals; None while nothing has a score. Where repeated
+            scores differ, the one with the highest lower confidence bound; after the search, the one that was chosen.
         next_id: the id that the next candidate will get.
         stale: trials told since the last improvement.
         fruitless: proposals in a row, up to now, that brought no candidate.
         in_flight: work that has begun beyond what the log shows; counted by ``steps`` and ``evaluations``.
         reason: why the last session ended; None while one is open.
+        retold: evaluations of candidates that had been told before, whatever they were for.
+        fresh: by id: the outcomes, after the search, of the start and of the chosen candidate.
+        sealed: by id: their outcomes on the sealed examples.
         born: when the study was first opened, seconds since the epoch; with the name, the study's identity.
 
     Example:
@@ -128,21 +79,26 @@ class History:
     born: float = 0.0
     account: Account = Account()
     unfinished: Mapping[str, Account] = field(default_factory=dict)
-    _record: _Record = None  # type: ignore[assignment]  # empty() and after() always give one
+    retold: int = 0
+    fresh: Mapping[int, tuple[Outcome, ...]] = field(default_factory=dict)
+    sealed: Mapping[int, Outcome] = field(default_factory=dict)
+    _record: Record = None  # type: ignore[assignment]  # empty() and after() always give one
     _version: int = 0
     _told: int = 0
-    _leaders: tuple[tuple[float, int, Trial], ...] = ()
+    _again: int = 0
+    _settled: bool = False
+    _leaders: Leaders = field(default_factory=Leaders)
     _failed_steps: int = 0
     _starts: int = 0
     _slots: tuple[int, frozenset[int]] = (0, frozenset())
+    _serials: tuple[int, frozenset[int]] = (0, frozenset())
     _clock: tuple[float, float | None, float] = (0.0, None, 0.0)
-    _shortened: bool = False
     _booked: tuple[Usage, Account] = (Usage(), Account())
 
     @classmethod
     def empty(cls) -> History:
         """Return the history of a study that has not been opened."""
-        return cls(Problem(""), _record=_Record())
+        return cls(Problem(""), _record=Record())
 
     @property
     def logged(self) -> Usage:
@@ -152,12 +108,22 @@ class History:
     @property
     def trials(self) -> Past:
         """Every told trial in the order of arrival."""
-        return Past(self._record.trials, self._told)
+        return Past(self._record, self._told, self._again)
 
     @property
     def evaluations(self) -> int:
-        """Evaluations made, failures included, and those in flight."""
-        return self._told + self.in_flight
+        """Evaluations made, failures and repeated ones included, and those in flight."""
+        return self._told + self.retold + self.in_flight
+
+    @property
+    def retests(self) -> int:
+        """Evaluations that joined earlier ones of the same candidate."""
+        return self._again
+
+    @property
+    def sigma(self) -> float | None:
+        """The standard deviation of one evaluation, pooled over all candidates scored twice or more; None without."""
+        return self._record.sigma(self._again)
 
     @property
     def steps(self) -> int:
@@ -170,11 +136,12 @@ class History:
         return self.problem.start is not None and not self._told
 
     def top(self, k: int) -> list[Trial]:
-        """Return the ``k`` best scored trials, best first, the earlier of equals first; O(k) up to k = 64."""
-        if k <= len(self._leaders) or (len(self._leaders) < _LEADERS and not self._shortened):
-            return [trial for _, _, trial in self._leaders[:k]]
-        scored = ((trial.score, -i, trial) for i, trial in enumerate(self.trials) if trial.score is not None)
-        return [trial for _, _, trial in heapq.nlargest(k, scored, key=lambda row: row[:2])]
+        """Return the ``k`` best scored trials, best first, the earlier of equals first; O(k) up to k = 64.
+
+        Where repeated scores differ, they are ranked by their lower confidence bounds.
+        """
+        known = self._leaders.top(k, self.sigma)
+        return ranked(enumerate(self.trials), k, self.sigma) if known is None else known
 
     def recent(self, k: int) -> list[Trial]:
         """Return the last ``k`` told trials, oldest first; O(k)."""
@@ -188,22 +155,23 @@ class History:
     def trial(self, candidate_id: int) -> Trial | None:
         """Return the told trial with this id, or None; O(1)."""
         position = self._record.position_by_id.get(candidate_id)
-        return self._record.trials[position] if position is not None and position < self._told else None
+        return self._record.at(position, self._again) if position is not None and position < self._told else None
 
     def free_slots(self, n: int, taken: frozenset[int] = frozenset()) -> list[int]:
         """Return the ``n`` lowest proposal ordinals that neither the log nor ``taken`` holds."""
-        free: list[int] = []
-        slot, beyond = self._slots
-        while len(free) < n:
-            if slot not in beyond and slot not in taken:
-                free.append(slot)
-            slot += 1
-        return free
+        return _free(self._slots, n, taken)
+
+    def free_serial(self, taken: frozenset[int] = frozenset()) -> int:
+        """Return the lowest ordinal of a re-test that neither the log nor ``taken`` holds."""
+        return _free(self._serials, 1, taken)[0]
 
     def knows_slot(self, slot: int) -> bool:
         """Return whether the proposal in ``slot`` has been answered; O(1)."""
-        frontier, beyond = self._slots
-        return slot < frontier or slot in beyond
+        return slot < self._slots[0] or slot in self._slots[1]
+
+    def knows_serial(self, serial: int) -> bool:
+        """Return whether the re-test with this ordinal has its outcome; O(1)."""
+        return serial < self._serials[0] or serial in self._serials[1]
 
     def active_seconds(self, now: float | None = None) -> float:
         """Return the seconds during which a session was open, up to ``now`` (epoch) or the last event."""
@@ -216,12 +184,12 @@ class History:
         And the guidance that had come by then; the other fields are those of today. O(1), and so is ``top(k)`` there
         for k up to 64 less the trials told since.
         """
-        leaders = tuple(row for row in self._leaders if row[1] < told)
-        cut = len(self._leaders) == _LEADERS and len(leaders) < _LEADERS
+        again = min(bisect_right(self._record.told_at, told), self._again)
+        leaders = self._leaders.as_of(told) if again == self._again else Leaders(cut=True)  # else scores have changed
         heard = bisect_right(self.guided, told)
         past = replace(
             self, guidance=self.guidance[:heard], guided=self.guided[:heard], _told=told, _version=_NOBODYS,
-            _leaders=leaders, _shortened=self._shortened or cut,
+            _leaders=leaders, _again=again,
         )  # fmt: skip
         return replace(past, best=next(iter(past.top(1)), None))
 
@@ -241,6 +209,8 @@ class History:
         match event:
             case Told():
                 return self._after_told(event)
+            case Retold():
+                return self._after_retold(event)
             case Proposed():
                 return self._after_proposed(event)
             case Opened():
@@ -257,10 +227,10 @@ class History:
             changes["_record"] = self._own_record()
         return replace(self, _version=self._version + 1, **changes)  # type: ignore[arg-type]  # names are checked at run time
 
-    def _own_record(self) -> _Record:
+    def _own_record(self) -> Record:
         record = self._record
         if record.version != self._version:
-            record = record.copy(self._told, self.next_id, self._version)
+            record = record.copy(self._told, self._again, self.next_id, self._version)
         record.version += 1
         return record
 
@@ -284,20 +254,10 @@ class History:
             fruitless=0 if brought else self.fruitless + 1,
             _record=record,
             _failed_steps=self._failed_steps + (not brought),
-            _slots=self._slots_with(event.slot),
+            _slots=_with(self._slots, event.slot),
             _clock=self._ticked(event.at),
             **self._costs_with(f"proposal/{event.slot}", event.usage, event.account.completed(event.usage, "proposer")),
         )
-
-    def _slots_with(self, slot: int) -> tuple[int, frozenset[int]]:
-        frontier, beyond = self._slots
-        if slot < frontier:
-            return self._slots
-        beyond |= {slot}
-        while frontier in beyond:
-            beyond -= {frontier}
-            frontier += 1
-        return frontier, beyond
 
     def _after_told(self, event: Told) -> History:
         candidate = next((one for one in self.pending if one.id == event.candidate_id), None)
@@ -308,20 +268,42 @@ class History:
         record = self._own_record()
         record.position_by_id[candidate.id] = self._told
         record.trials.append(trial)
-        best = self.best
         spent = event.outcome.usage
-        better = isinstance(event.outcome, Evaluation) and (best is None or event.outcome.score > (best.score or 0))
-        return self._next(
+        told = self._next(
             pending=tuple(one for one in self.pending if one.id != candidate.id),
-            best=trial if better else best,
-            stale=0 if better else self.stale + 1,
             _record=record,
             _told=self._told + 1,
-            _leaders=self._leaders_with(trial),
+            _leaders=self._leaders.plus(trial, self._told),
+            _settled=False,
             _starts=self._starts + (candidate.origin == "start"),
             _clock=self._ticked(event.at),
             **self._costs_with(f"evaluation/{candidate.id}", spent, event.account.completed(spent, "scorer")),
         )
+        best = next(iter(told.top(1)), None)
+        return replace(told, best=best, stale=0 if best is trial else self.stale + 1)
+
+    def _after_retold(self, event: Retold) -> History:
+        trial, outcome = self.trial(event.candidate_id), event.outcome
+        if trial is None:
+            msg = f"candidate {event.candidate_id} was evaluated again, yet never before"
+            raise ValueError(msg)
+        retold = self._next(
+            retold=self.retold + 1,
+            _serials=_with(self._serials, event.serial),
+            _clock=self._ticked(event.at),
+            **self._costs_with(
+                f"retest/{event.serial}", outcome.usage, event.account.completed(outcome.usage, "scorer")
+            ),
+        )
+        match event.part:
+            case "fresh":
+                best = self.best if self._settled else trial  # the chosen one comes before the start
+                fresh = {**self.fresh, trial.id: (*self.fresh.get(trial.id, ()), outcome)}
+                return replace(retold, fresh=fresh, best=best, _settled=True)
+            case "sealed":
+                return replace(retold, sealed={**self.sealed, trial.id: outcome})
+            case _:
+                return _joined(retold, trial.again(outcome))
 
     def _costs_with(self, unit: str, usage: Usage, account: Account) -> dict[str, object]:
         """Return the fields after ``unit`` has reached the log; what it had cost unfinished is in there again."""
@@ -339,10 +321,35 @@ class History:
             usage, account = usage + cost.total, account + cost
         return {"usage": usage, "account": account, "unfinished": unfinished, "_booked": booked}
 
-    def _leaders_with(self, trial: Trial) -> tuple[tuple[float, int, Trial], ...]:
-        score = trial.score
-        if score is None or (len(self._leaders) == _LEADERS and -score >= self._leaders[-1][0]):
-            return self._leaders
-        leaders = list(self._leaders)
-        insort(leaders, (-score, self._told, trial), key=lambda row: row[:2])
-        return tuple(leaders[:_LEADERS])
+
+def _free(known: tuple[int, frozenset[int]], n: int, taken: frozenset[int]) -> list[int]:
+    """Return the ``n`` lowest ordinals that are neither known nor taken."""
+    free: list[int] = []
+    ordinal, beyond = known
+    while len(free) < n:
+        if ordinal not in beyond and ordinal not in taken:
+            free.append(ordinal)
+        ordinal += 1
+    return free
+
+
+def _with(known: tuple[int, frozenset[int]], ordinal: int) -> tuple[int, frozenset[int]]:
+    """Return a set of ordinals with one more: all below the first number, and those in the set beyond it."""
+    frontier, beyond = known
+    if ordinal < frontier:
+        return known
+    beyond |= {ordinal}
+    while frontier in beyond:
+        beyond -= {frontier}
+        frontier += 1
+    return frontier, beyond
+
+
+def _joined(history: History, trial: Trial) -> History:
+    """Return the history in which one more evaluation of a candidate has joined the earlier ones."""
+    record = history._record  # noqa: SLF001 - a step of History.after, outside for want of room
+    position = record.position_by_id[trial.id]
+    record.retested(position, trial, len(history.trials))
+    leaders = history._leaders.retested(trial, position)  # noqa: SLF001 - as above
+    joined = replace(history, _again=history.retests + 1, _leaders=leaders, _settled=False)
+    return replace(joined, best=next(iter(joined.top(1)), None))

@@ -8,7 +8,7 @@ import time
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Opened, Proposed, Stopped, Told
+from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.metering import Scope
 from llm_optimize.core.order import takes_place
@@ -104,6 +104,7 @@ class Journal:
         hear = self._pass_on if self._hearing else None
         scope = self._scopes[name] = Scope(self.study, name, guard, self.replies, self.history.born, hear)
         scope.begun = self.position
+        scope.past = self.history
         return scope
 
     def _pass_on(self, piece: Piece) -> None:
@@ -148,6 +149,8 @@ class Journal:
             return False
         if kind == "evaluation":
             return any(candidate.id == int(number) for candidate in self.history.pending)
+        if kind == "retest":
+            return not self.history.knows_serial(int(number))
         return kind == "proposal" and not self.history.knows_slot(int(number))
 
     def _release(self) -> None:
@@ -173,6 +176,8 @@ def _unit(event: Event) -> str:
             return f"proposal/{event.slot}"
         case Told():
             return f"evaluation/{event.candidate_id}"
+        case Retold():
+            return f"retest/{event.serial}"
         case _:
             return ""
 

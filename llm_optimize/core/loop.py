@@ -16,34 +16,34 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.account import LOST
-from llm_optimize.core.events import Guided, Proposed, Told
-from llm_optimize.core.history import same_text
+from llm_optimize.core.alike import Alike
+from llm_optimize.core.events import Guided, Retold, Told
+from llm_optimize.core.fresh import evaluate_afresh
 from llm_optimize.core.ledger import UnitGuard, usual_cost
 from llm_optimize.core.metering import entered
-from llm_optimize.core.order import Order
+from llm_optimize.core.numbering import record_proposal
+from llm_optimize.core.plan import Ending, Plan
 from llm_optimize.core.scoring import evaluate
-from llm_optimize.core.types import Candidate, Failure, Proposal, Usage
+from llm_optimize.core.types import Failure, Usage
 from llm_optimize.core.workers import DaemonThreads, Inline
-from llm_optimize.errors import BadInput, BudgetExceeded, LLMOptimizeError, StartFailed
+from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    from llm_optimize.core.account import Account
-    from llm_optimize.core.budget import Budget
     from llm_optimize.core.history import History
     from llm_optimize.core.journal import Journal
-    from llm_optimize.core.ledger import Ledger
     from llm_optimize.core.metering import Scope
-    from llm_optimize.core.protocols import Executor, Proposer, Scorer, Stopper
-    from llm_optimize.core.types import Draft, Outcome
+    from llm_optimize.core.noise import Again
+    from llm_optimize.core.protocols import Executor, Proposer
+    from llm_optimize.core.types import Candidate, Outcome, Proposal
 
-__all__ = ["Ending", "Loop", "Plan", "number", "record_proposal"]
+__all__ = ["Ending", "Loop", "Plan"]
 
 _LOG = logging.getLogger("llm_optimize")
 _POLL_S = 0.5  # how often clocks, stop files and guidance are looked at while nothing arrives
@@ -51,61 +51,16 @@ _GLANCE = 0.1  # of notice_after: how often is looked for slow candidates
 _FRUITLESS = 3  # proposals in a row without a candidate after which asking on is a waste
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a session ended.
-
-    Attributes:
-        reason: why, in a line; also in the log.
-        error: what went wrong, if something did; the study can be resumed once it is mended.
-        interrupted: whether Ctrl-C ended it.
-    """
-
-    reason: str
-    error: LLMOptimizeError | None = None
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a loop needs besides its journal.
-
-    Attributes:
-        proposer: has the ideas.
-        scorer: judges them.
-        stop: rules, or None for no end but the budget's.
-        budget: caps.
-        ledger: where spends are reserved.
-        executor: runs the scorer; None for the loop's own.
-        parallel: chains in flight, at least 1.
-        ideas: drafts per proposal, at least 1.
-        eval_timeout: seconds after which a candidate counts as failed; None for no limit.
-        notice_after: seconds after which a candidate that is still in the scorer is named in a warning, once.
-        order: of an earlier run that this one repeats.
-    """
-
-    proposer: Proposer
-    scorer: Scorer
-    stop: Stopper | None
-    budget: Budget
-    ledger: Ledger
-    executor: Executor | None = None
-    parallel: int = 1
-    ideas: int = 1
-    eval_timeout: float | None = None
-    notice_after: float = 30.0
-    order: Order = field(default_factory=Order)
-
-
 @dataclass(slots=True)
 class _Work:
     """One proposal or one evaluation in flight."""
 
-    key: tuple[str, int]  # ("proposal", slot) or ("evaluation", candidate id)
+    key: tuple[str, int]  # ("proposal", slot), ("evaluation", candidate id) or ("retest", serial)
     size: int  # candidates that it stands for
     scope: Scope
     guard: UnitGuard | None
     began: float
+    again: Again | None = None
     noted: bool = False
 
 
@@ -122,6 +77,8 @@ class Loop:
         self._early: dict[tuple[str, int], Future[Any]] = {}  # done before their turn in the order that is repeated
         self._reason: str | None = None
         self._error: LLMOptimizeError | None = None
+        self._alike = Alike()
+        self._is_broken = False  # a call was refused or failed: nothing more is begun, not even what ends a run
         alone = plan.parallel == 1 and plan.eval_timeout is None and plan.budget.seconds is None
         self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads()
         self._executor: Executor = plan.executor or self._own
@@ -153,17 +110,21 @@ class Loop:
     def _begin_here(self) -> None:
         self._journal.refresh()
         self._plan.ledger.fold(self._journal.history.logged)
-        while self._ready and self._count("evaluation") < self._plan.parallel and self._may(self._count("evaluation")):
+        while self._ready and self._scoring() < self._plan.parallel and self._may(self._scoring()):
             self._evaluate(self._ready.popleft())
+        while (again := self._due()) is not None and self._may(self._scoring()):
+            self._test_again(again)
         while (n := self._wanted()) > 0 and (slot := self._free_slot()) is not None:
             self._propose(n, slot)
+        while not self._is_broken and (again := self._ending()) is not None:
+            self._test_again(again)
 
     def _may(self, in_flight: int) -> bool:
         """Say whether one more unit of work may begin beside ``in_flight``; the first reason against it stays."""
         if self._reason is None:
             history = self._journal.history.assuming(in_flight)
             reason = self._plan.stop(history) if self._plan.stop else None
-            reason = reason or self._plan.budget(history)
+            reason = reason or self._plan.retesting.refusal(history, self._plan.budget)
             if in_flight == 0:
                 self._reason = reason
             return reason is None
@@ -181,13 +142,50 @@ class Loop:
             return 0
         return next((n for n in range(self._plan.ideas, 0, -1) if self._may(waiting + n - 1)), 0)
 
-    def _count(self, kind: str) -> int:
-        return sum(key[0] == kind for key in self._work)
+    def _scoring(self) -> int:
+        return sum(key[0] != "proposal" for key in self._work)
+
+    def _flying(self) -> list[Again]:
+        return [work.again for work in self._work.values() if work.again is not None]
+
+    def _due(self) -> Again | None:
+        """Return whom to test again during the search, if there is room."""
+        if self._reason is not None or self._scoring() >= self._plan.parallel:
+            return None
+        return self._plan.retesting.due(self._journal.history, self._flying())
+
+    def _ending(self) -> Again | None:
+        """Return what to evaluate once the search is over, as far as the budget has room for it."""
+        flying, history = self._flying(), self._journal.history
+        if (
+            len(flying) < len(self._work)
+            or len(flying) >= self._plan.parallel
+            or any(a.part == "again" for a in flying)
+        ):
+            return None
+        if self._plan.budget(history.assuming(len(flying))) is not None:
+            return None
+        return self._plan.retesting.ending(history, flying)
 
     def _evaluate(self, candidate: Candidate) -> None:
         key = ("evaluation", candidate.id)
         scope = self._start(key, 1)
         self._submit(self._executor, key, evaluate, self._plan.scorer, candidate.text, scope if self._scoped else None)
+
+    def _test_again(self, again: Again) -> None:
+        history, retesting = self._journal.history, self._plan.retesting
+        serial = history.free_serial(frozenset(number for kind, number in self._work if kind == "retest"))
+        key, trial = ("retest", serial), history.trial(again.candidate_id)
+        if trial is None:
+            return  # a policy names candidates of the history it was given
+        scope = self._start(key, 1)
+        self._work[key].again = again
+        scorer = retesting.final if again.part == "sealed" and retesting.final is not None else self._plan.scorer
+        first = again.part == "fresh" and not history.fresh.get(trial.id)
+        # A scope cannot travel to another process, so scorers that ask models stay here.
+        afresh = first and self._plan.executor is None and not trial.outcome.usage.calls
+        how = evaluate_afresh if afresh else evaluate
+        self._submit(self._executor, key, how, scorer, trial.text, scope if self._scoped else None)
 
     def _free_slot(self) -> int | None:
         taken = frozenset(slot for kind, slot in self._work if kind == "proposal")
@@ -250,16 +248,18 @@ class Loop:
 
     def _patience(self) -> float:
         limit = self._plan.eval_timeout
-        evaluations = [work.began for work in self._work.values() if work.key[0] == "evaluation"]
+        evaluations = [work.began for work in self._work.values() if work.key[0] != "proposal"]
         if limit is None or not evaluations:
             return _POLL_S
         return max(0.0, min(_POLL_S, min(evaluations) + limit - time.monotonic()))
 
     def _fold(self, work: _Work, future: Future[Any]) -> None:
         error = future.exception()
-        if isinstance(error, LLMOptimizeError):
+        if isinstance(error, ContextTooLong) and self._excludes(work):
+            self._fold_outcome(work, Failure("too_long", f"it could not be judged: {error}"), 0.0)
+        elif isinstance(error, LLMOptimizeError):
             self._fail(error)
-        elif error is not None and work.key[0] == "evaluation" and _cannot_travel(error):
+        elif error is not None and work.key[0] != "proposal" and _cannot_travel(error):
             msg = f"executor: func cannot be sent to its workers ({error}); define it at the top of a module"
             raise BadInput(msg) from error
         elif error is not None:
@@ -288,13 +288,23 @@ class Loop:
         if self._error is None and not isinstance(error, BudgetExceeded):
             self._error = error
         self._reason = self._reason or str(error)
+        self._is_broken = True
+
+    def _excludes(self, work: _Work) -> bool:
+        """Say whether a judge's complaint is about the candidate, since it has judged others: then the run goes on."""
+        return work.key[0] == "evaluation" and self._journal.history.best is not None
 
     def _fold_outcome(self, work: _Work, outcome: Outcome, seconds: float) -> None:
-        candidate_id = work.key[1]
+        candidate_id, account, again = work.key[1], work.scope.account, work.again
+        if again is not None:
+            serial = candidate_id
+            self._journal.record(Retold(again.candidate_id, outcome, serial, again.part, seconds, time.time(), account))
+            return
         if isinstance(outcome, Failure) and self._is_start(candidate_id) and outcome.kind in _SCORER_FAULTS:
             self._fail(StartFailed(f"x0 failed to score ({outcome.kind}): {outcome.message}; mend x0 or the scorer"))
             return
-        self._journal.record(Told(candidate_id, outcome, seconds, time.time(), work.scope.account))
+        self._journal.record(Told(candidate_id, outcome, seconds, time.time(), account))
+        self._reason = self._reason or self._alike.after(outcome)
 
     def _is_start(self, candidate_id: int) -> bool:
         return any(one.id == candidate_id and one.origin == "start" for one in self._journal.history.pending)
@@ -307,7 +317,7 @@ class Loop:
             self._reason = self._reason or f"budget seconds: {budget.seconds:g} s are up"
             self._abandon()
             return
-        for work in [work for work in self._work.values() if work.key[0] == "evaluation"]:
+        for work in [work for work in self._work.values() if work.key[0] != "proposal"]:
             self._look_at(work, time.monotonic() - work.began)
 
     def _look_at(self, work: _Work, seconds: float) -> None:
@@ -354,35 +364,6 @@ def _repeating(function: Callable[[], None], seconds: float) -> Iterator[None]:
         yield
     finally:
         over.set()
-
-
-def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Account) -> tuple[Candidate, ...]:
-    """Number what is new of a proposal, log it with what it cost by role and model, and return its candidates."""
-    candidates, note = number(journal.history, proposal.drafts)
-    notes = "; ".join(part for part in (proposal.note, note) if part)
-    usage = account.total if account.rows else proposal.usage  # the scope has also seen calls that brought nothing
-    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools))
-    return candidates
-
-
-def number(history: History, drafts: Sequence[Draft]) -> tuple[tuple[Candidate, ...], str]:
-    """Give ids to the drafts that are new; return them and a note on those that are not.
-
-    A text that was proposed before, here or by a proposal that ran at the same time, is not evaluated again.
-    """
-    candidates: list[Candidate] = []
-    notes: list[str] = []
-    batch: dict[str, int] = {}
-    for draft in drafts:
-        text = same_text(draft.text)
-        twin = batch.get(text, history.seen(draft.text))
-        if not text or twin is not None:
-            notes.append("an empty candidate was dropped" if twin is None else f"a duplicate of #{twin} was dropped")
-            continue
-        candidate = Candidate(history.next_id + len(candidates), draft.text, draft.idea, draft.origin, draft.parent)
-        batch[text] = candidate.id
-        candidates.append(candidate)
-    return tuple(candidates), "; ".join(notes)
 
 
 def _cannot_travel(error: BaseException) -> bool:

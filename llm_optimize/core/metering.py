@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Literal
 
+    from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ReplyLog
 
 __all__ = ["Scope", "SpendGuard", "counting", "current_scope", "entered"]
 
-_ROLES = {"proposal": "proposer", "evaluation": "scorer"}
+_ROLES = {"proposal": "proposer", "evaluation": "scorer", "retest": "scorer"}
 _COUNTED: ContextVar[list[str] | None] = ContextVar("llm_optimize_counted", default=None)
 _SCOPE: ContextVar[Scope | None] = ContextVar("llm_optimize_scope", default=None)
 
@@ -86,6 +87,8 @@ class Scope:
         self.replies = replies
         self.begun = 0
         """How far the study had come when the unit began, in results and words of guidance."""
+        self.past: History | None = None
+        """The study's history when the unit began: what a scorer that compares candidates compares with."""
         self._hear = hear
         self._account = Account()
         self._role = _ROLES.get(name.partition("/")[0], "")

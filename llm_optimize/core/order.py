@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llm_optimize.core.events import Guided, Proposed, Told
+from llm_optimize.core.events import Guided, Proposed, Retold, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +28,8 @@ class Order:
 
     Attributes:
         course: (kind, what) of each result and each word of guidance: ``("proposal", 3)`` is the proposal of slot 3,
-            ``("evaluation", 12)`` the outcome of candidate 12, ``("guided", text)`` what a person said.
+            ``("evaluation", 12)`` the outcome of candidate 12, ``("retest", 5)`` that of the re-test with this
+            ordinal, ``("guided", text)`` what a person said.
         begun: by slot: the length of the course when that proposal was begun.
 
     Example:
@@ -64,7 +65,7 @@ class Order:
 
 def takes_place(event: Event) -> bool:
     """Return whether an event is a step in the course: the result of a unit of work, or guidance."""
-    return isinstance(event, Told | Guided) or (isinstance(event, Proposed) and event.slot >= 0)
+    return isinstance(event, Told | Retold | Guided) or (isinstance(event, Proposed) and event.slot >= 0)
 
 
 def _step(event: Event) -> tuple[str, int | str]:
@@ -73,6 +74,8 @@ def _step(event: Event) -> tuple[str, int | str]:
             return "proposal", event.slot
         case Told():
             return "evaluation", event.candidate_id
+        case Retold():
+            return "retest", event.serial
         case Guided():
             return _GUIDED, event.text
     msg = f"{type(event).__name__} is no step"

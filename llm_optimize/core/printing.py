@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, TextIO
 
-from llm_optimize.core.events import Guided, Proposed, Stopped, Told
+from llm_optimize.core.events import Guided, Proposed, Retold, Stopped, Told
 from llm_optimize.core.types import Candidate, Evaluation
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Printer"]
 
+_PARTS = {"again": "again", "fresh": "afresh", "sealed": "on the sealed examples"}
 _CANDIDATE, _FEEDBACK, _IDEA, _ERROR = "36;1", "32;1", "33;1", "31;1"  # the predecessor's colours
 
 
@@ -29,6 +31,8 @@ class Printer:
     stream: TextIO | None = None
     _best: tuple[float, Candidate] | None = None
     _known: dict[int, Candidate] = field(default_factory=dict)
+    _chosen: Candidate | None = None
+    _fresh: list[float] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
         """Print what the event says."""
@@ -37,6 +41,8 @@ class Printer:
                 self._proposed(event)
             case Told():
                 self._told(event)
+            case Retold():
+                self._retold(event)
             case Guided():
                 self._print(f"guidance: {event.text}", _IDEA)
             case Stopped():
@@ -53,7 +59,8 @@ class Printer:
             self._print(f"#{candidate.id}{origin}\n{candidate.text.strip(chr(10))}", _CANDIDATE)
 
     def _told(self, event: Told) -> None:
-        candidate = self._known.pop(event.candidate_id, None)
+        candidate = self._known.get(event.candidate_id)
+        self._chosen, self._fresh = None, []
         outcome = event.outcome
         if not isinstance(outcome, Evaluation):
             self._print(f"#{event.candidate_id} failed ({outcome.kind}): {outcome.message}", _ERROR)
@@ -64,6 +71,19 @@ class Printer:
             self._best = (outcome.score, candidate)
         feedback = f"\n{outcome.feedback}" if outcome.feedback else ""
         self._print(f"#{event.candidate_id} score {outcome.score:.10g}{mark}{feedback}", _FEEDBACK)
+
+    def _retold(self, event: Retold) -> None:
+        outcome = event.outcome
+        said = f"score {outcome.score:.10g}" if isinstance(outcome, Evaluation) else f"failed ({outcome.kind})"
+        self._print(f"#{event.candidate_id} {_PARTS.get(event.part, event.part)}: {said}", _FEEDBACK)
+        candidate = self._known.get(event.candidate_id)
+        if event.part != "fresh" or candidate is None or not isinstance(outcome, Evaluation):
+            return
+        if self._chosen is None:
+            self._chosen = candidate  # the winner is scored afresh before the start is
+        if self._chosen is candidate:
+            self._fresh.append(outcome.score)
+            self._best = (fmean(self._fresh), candidate)
 
     def _stopped(self, event: Stopped) -> None:
         self._print(f"stopped: {event.reason}", _IDEA)

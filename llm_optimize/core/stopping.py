@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import Stopper
 
-__all__ = ["AllOf", "AnyOf", "MaxSteps", "Plateau", "Rule", "StopFile", "TargetScore", "WallClock"]
+__all__ = ["AllOf", "AnyOf", "MaxSteps", "Plateau", "Rule", "StopFile", "Suspicious", "TargetScore", "WallClock"]
 
 
 class Rule:
@@ -171,3 +171,33 @@ class StopFile(Rule):
     def __call__(self, history: History) -> str | None:  # noqa: ARG002 - every rule takes the history
         """Look for the file."""
         return f"stop file: {self.path} exists" if Path(self.path).exists() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicious(Rule):
+    """Stops when a score is better than the user holds possible: then the scorer is more likely to have been misled.
+
+    The candidate stays in the log. A resume stops again at once unless the bound is raised.
+    """
+
+    above: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be compared.
+
+        Raises:
+            BadInput: ``above`` is not a number, or NaN.
+        """
+        if isinstance(self.above, bool) or not isinstance(self.above, (int, float)) or math.isnan(self.above):
+            msg = f"suspicious_above is {self.above!r}: give the highest score that can be honest, or None"
+            raise BadInput(msg)
+
+    def __call__(self, history: History) -> str | None:
+        """Compare the best score."""
+        best = history.best
+        if best is None or best.score is None or best.score <= self.above:
+            return None
+        return (
+            f"suspicious score: {best.score:.6g} of #{best.id} is above suspicious_above={self.above:g}; "
+            "read the candidate and the scorer before you rely on it"
+        )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize.core.budget import Budget
 from llm_optimize.core.events import Guided, Proposed, Told
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
-from llm_optimize.core.loop import Ending, Loop, Plan, record_proposal
+from llm_optimize.core.loop import Loop
 from llm_optimize.core.metering import entered
+from llm_optimize.core.noise import Noise, policy
+from llm_optimize.core.numbering import record_proposal
 from llm_optimize.core.order import Order
+from llm_optimize.core.plan import Ending, Plan
+from llm_optimize.core.retesting import Retesting
 from llm_optimize.core.scoring import to_outcome
+from llm_optimize.core.stopping import AnyOf, Suspicious
 from llm_optimize.core.types import Candidate
 from llm_optimize.errors import BadInput
 
@@ -60,6 +65,9 @@ class Study:
         observers: Sequence[Observer] = (),
         settings: Mapping[str, Any] | None = None,
         order: Order | None = None,
+        noise: Noise | Literal["auto"] | None = None,
+        final: Scorer | None = None,
+        suspicious_above: float | None = None,
     ) -> None:
         """Check the numbers and keep the parts; the store is touched on first use.
 
@@ -80,9 +88,12 @@ class Study:
             observers: see each event after it is on disk.
             settings: kept in the log with the session, for people and for ``resume``.
             order: of an earlier run that this one is to repeat.
+            noise: how candidates are tested again; "auto" does so if two scores of the start differ, None never.
+            final: scores on sealed examples, called once each for the start and for the winner, after the search.
+            suspicious_above: a score above it ends the run with its candidate for inspection.
 
         Raises:
-            BadInput: ``parallel``, ``ideas`` or ``eval_timeout`` makes no sense.
+            BadInput: ``parallel``, ``ideas``, ``eval_timeout`` or ``noise`` makes no sense.
         """
         _check_at_least_one(parallel=parallel, ideas=ideas)
         if eval_timeout is not None and not eval_timeout > 0:
@@ -91,10 +102,12 @@ class Study:
         self.problem = problem
         self._seed = seed
         self._settings = dict(settings or {})
+        rules: list[Stopper] = [] if suspicious_above is None else [Suspicious(suspicious_above)]
+        rules += [] if stop is None else [stop]
         ledger = Ledger(budget or Budget())
         self._plan = Plan(
-            proposer, scorer, stop, budget or Budget(), ledger, executor, parallel, ideas, eval_timeout, notice_after,
-            order or Order(),
+            proposer, scorer, AnyOf(tuple(rules)), budget or Budget(), ledger, executor, parallel, ideas, eval_timeout,
+            notice_after, order or Order(), Retesting(policy(noise), final),
         )  # fmt: skip
         self._journal = Journal(store, name, observers)
         self._is_open = False
@@ -125,6 +138,12 @@ class Study:
     def budget(self) -> Budget:
         """The caps."""
         return self._plan.budget
+
+    @property
+    def confidence(self) -> float:
+        """Of the interval of the gain."""
+        noise = self._plan.retesting.noise
+        return (noise or Noise()).confidence
 
     @property
     def ideas(self) -> int:

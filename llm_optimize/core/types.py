@@ -6,6 +6,7 @@ A :class:`Draft` is an idea; the study numbers it and writes it down, then it is
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "Proposal",
+    "Tally",
     "ToolUse",
     "Trial",
     "Usage",
@@ -184,18 +186,45 @@ Outcome = Evaluation | Failure
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Several scores of one candidate as running sums, after Welford (Technometrics 4, 1962).
+
+    Attributes:
+        n: scores.
+        mean: of them.
+        squares: sum of their squared deviations from the mean.
+        failed: evaluations beside them that brought no score.
+    """
+
+    n: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    failed: int = 0
+
+    def plus(self, outcome: Outcome) -> Tally:
+        """Return the sums with one more evaluation."""
+        if isinstance(outcome, Failure):
+            return Tally(self.n, self.mean, self.squares, self.failed + 1)
+        n, away = self.n + 1, outcome.score - self.mean
+        mean = self.mean + away / n
+        return Tally(n, mean, self.squares + away * (outcome.score - mean), self.failed)
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """A candidate with its outcome.
 
     Attributes:
         candidate: what was evaluated.
-        outcome: :class:`Evaluation` or :class:`Failure`.
-        seconds: wall time of the evaluation.
+        outcome: :class:`Evaluation` or :class:`Failure`; of the first evaluation.
+        seconds: wall time of the first evaluation.
+        tally: of all evaluations, where there was more than one.
     """
 
     candidate: Candidate
     outcome: Outcome
     seconds: float = 0.0
+    tally: Tally = Tally()
 
     @property
     def id(self) -> int:
@@ -209,8 +238,25 @@ class Trial:
 
     @property
     def score(self) -> float | None:
-        """The score, or None for a failure."""
-        return self.outcome.score if isinstance(self.outcome, Evaluation) else None
+        """The score, or None for a failure; of a candidate that was scored several times, the mean."""
+        if not isinstance(self.outcome, Evaluation):
+            return None
+        return self.tally.mean if self.tally.squares else self.outcome.score
+
+    @property
+    def n(self) -> int:
+        """How many evaluations brought a score."""
+        return self.tally.n or int(isinstance(self.outcome, Evaluation))
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the scores, in units of the score; None below two of them."""
+        return math.sqrt(self.tally.squares / (self.tally.n - 1)) if self.tally.n > 1 else None
+
+    def again(self, outcome: Outcome) -> Trial:
+        """Return the trial after one more evaluation."""
+        before = self.tally if self.tally.n or self.tally.failed else Tally().plus(self.outcome)
+        return Trial(self.candidate, self.outcome, self.seconds, before.plus(outcome))
 
     @property
     def feedback(self) -> str:

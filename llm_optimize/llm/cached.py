@@ -36,7 +36,7 @@ __all__ = ["Cached"]
 
 _LOG = logging.getLogger("llm_optimize")
 _UNFIT = frozenset({"length", "content_filter"})
-_PROPOSAL = "proposal/"
+_UNIQUE = ("proposal/", "retest/")  # units of work that want what no other one got
 
 
 class Cached:
@@ -174,7 +174,8 @@ def _sample(scope: Scope | None, request: Request, identity: str) -> str:
     """Return which of several samples is asked for; empty for the first or only one.
 
     The key of a request says so, where it has one; a key that merely counts repetitions (``DIGEST#1``) is read as the
-    count. A proposal wants what no other one got, so its unit is part of it: the same slot of another run finds it.
+    count. A proposal wants what no other one got, and so does a re-test: their unit is part of it, and the same one of
+    another run finds it.
     """
     if scope is None:
         return ""
@@ -183,7 +184,7 @@ def _sample(scope: Scope | None, request: Request, identity: str) -> str:
         sample = count
     else:
         sample = request.key or str(scope.occurrence(f"cache/{identity}"))
-    unit = scope.name if scope.name.startswith(_PROPOSAL) else ""
+    unit = scope.name if scope.name.startswith(_UNIQUE) else ""
     return f"{unit}#{sample}" if unit or sample != "0" else ""
 
 

@@ -65,4 +65,4 @@ def status(trial: Trial, digits: int) -> str:
     outcome = trial.outcome
     if isinstance(outcome, Failure):
         return prompts.failed(outcome.kind)
-    return prompts.scored(prompts.show_score(outcome.score, digits))
+    return prompts.scored(prompts.show_score(outcome.score if trial.score is None else trial.score, digits))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "m001_events", "migrate"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "m001_events", "m002_retold", "migrate"]
 
 APPLICATION_ID = 0x6C6C6D6F
 """``PRAGMA application_id`` of our files ("llmo"), so that another program's database is never written to."""
@@ -137,7 +137,35 @@ _M001 = (
     """,
 )
 
-MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (m001_events,)
+
+def m002_retold(connection: sqlite3.Connection) -> None:
+    """Candidates may be evaluated again: what that cost is in ``usage_by_study`` as well."""
+    for statement in _M002:
+        connection.execute(statement)
+
+
+_M002 = (
+    "DROP VIEW usage_by_study",
+    """
+    CREATE VIEW usage_by_study AS
+    SELECT
+        studies.name AS study,
+        sum(json_extract(usage, '$[0]')) AS calls,
+        sum(json_extract(usage, '$[1]')) AS tokens_in,
+        sum(json_extract(usage, '$[2]')) AS tokens_cached,
+        sum(json_extract(usage, '$[3]')) AS tokens_out,
+        sum(json_extract(usage, '$[4]')) AS dollars,
+        sum(json_extract(usage, '$[5]')) AS seconds
+    FROM (
+        SELECT study, json_extract(iif(json_valid(body), body, '{}'), '$.usage') AS usage
+        FROM events WHERE kind IN ('proposed', 'told', 'retold')
+    )
+    JOIN studies ON studies.id = study
+    GROUP BY studies.id
+    """,
+)
+
+MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (m001_events, m002_retold)
 """Every step, oldest first; a file's version is the number of steps it has taken."""
 
 

@@ -45,7 +45,7 @@ def test_the_classifier_is_fitted_in_the_jail_and_judged_outside():
         assert session.started.ok, session.started
         told = session.run("predicted = clf.predict(X_test)", {"X_test": example["_X_test"]}, ["predicted"])
     accuracy = (told.values["predicted"] == example["_y_test"]).mean()
-    assert accuracy == example["train_model"](example["x0"])[0]
+    assert accuracy == example["score"](example["x0"]).score
 
 
 def test_the_prime_function_is_checked_and_timed_in_the_jail():

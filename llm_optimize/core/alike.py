@@ -1,0 +1,37 @@
+"""Whether everything fails the same way: then it is the scorer, not the candidates, that has to be mended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_optimize.core.types import Failure
+
+if TYPE_CHECKING:
+    from llm_optimize.core.types import Outcome
+
+__all__ = ["Alike"]
+
+_ENOUGH = 3
+_SHOWN = 200
+
+
+@dataclass(slots=True)
+class Alike:
+    """Counts failures in a row that are the same to the letter; begins anew with each session."""
+
+    kind: str = ""
+    message: str = ""
+    count: int = 0
+
+    def after(self, outcome: Outcome) -> str | None:
+        """Take in the next candidate's outcome; return why to stop, or None."""
+        if not isinstance(outcome, Failure):
+            self.count = 0
+            return None
+        same = (self.kind, self.message) == (outcome.kind, outcome.message)
+        self.kind, self.message = outcome.kind, outcome.message
+        self.count = self.count + 1 if same and self.count else 1
+        if self.count < _ENOUGH:
+            return None
+        return f"{_ENOUGH} candidates in a row failed the same way ({outcome.kind}): {outcome.message[:_SHOWN]}"

@@ -1,0 +1,93 @@
+"""The best of many trials, kept sorted while trials come and while scores change because candidates are tested again.
+
+Where repeated scores of a candidate differ, a high score may be luck. Then the candidates are ranked by a lower
+confidence bound: the mean of their scores less the standard error of that mean.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from bisect import insort
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llm_optimize.core.types import Trial
+
+__all__ = ["Leaders", "ranked"]
+
+_KEPT = 64  # of the best; more than these are sorted anew
+_CAUTION = 1.0  # standard errors below its mean at which a candidate is ranked
+
+_Row = tuple[float, int, "Trial"]  # (score turned round, position, trial): sorts the best first, the earlier of equals
+
+
+@dataclass(frozen=True, slots=True)
+class Leaders:
+    """The highest scores, and the highest of those that are means of several.
+
+    Attributes:
+        rows: the best, best first.
+        tested: the best of the candidates that were scored more than once.
+        cut: whether there are more; none of these is better than the last row.
+    """
+
+    rows: tuple[_Row, ...] = ()
+    tested: tuple[_Row, ...] = ()
+    cut: bool = False
+
+    def plus(self, trial: Trial, position: int) -> Leaders:
+        """Return the leaders after one more trial; O(1)."""
+        if trial.score is None:
+            return self
+        rows, cut = self._placed(self.rows, (-trial.score, position, trial))
+        return Leaders(rows, self.tested, cut)
+
+    def retested(self, trial: Trial, position: int) -> Leaders:
+        """Return the leaders after the score of a trial has changed; O(1)."""
+        if trial.score is None:
+            return self
+        row = (-trial.score, position, trial)
+        rows, cut = self._placed(tuple(one for one in self.rows if one[1] != position), row)
+        tested = [one for one in self.tested if one[1] != position]
+        insort(tested, row, key=_place)
+        return Leaders(rows, tuple(tested[:_KEPT]), cut)
+
+    def _placed(self, rows: tuple[_Row, ...], row: _Row) -> tuple[tuple[_Row, ...], bool]:
+        """Return the rows with one more, and whether there are others: what may rank below these is not put in."""
+        if self.cut and (not self.rows or _place(row) > _place(self.rows[-1])):
+            return rows, True
+        more = list(rows)
+        insort(more, row, key=_place)
+        return tuple(more[:_KEPT]), self.cut or len(more) > _KEPT
+
+    def as_of(self, told: int) -> Leaders:
+        """Return the leaders among the first ``told`` trials, no score having changed since."""
+        rows, tested = (tuple(row for row in some if row[1] < told) for some in (self.rows, self.tested))
+        return Leaders(rows, tested, self.cut)
+
+    def top(self, k: int, sigma: float | None) -> list[Trial] | None:
+        """Return the ``k`` best, best first, or None if some of them may be unknown; ``sigma`` is an evaluation's."""
+        if self.cut and k > len(self.rows):
+            return None
+        if not sigma:
+            return [trial for _, _, trial in self.rows[:k]]
+        known = {row[1]: row[2] for row in (*self.rows, *self.tested)}
+        return ranked(known.items(), k, sigma)
+
+
+def ranked(trials: Iterable[tuple[int, Trial]], k: int, sigma: float | None) -> list[Trial]:
+    """Return the ``k`` best of (position, trial), best first, the earlier of equals first; O(n log k)."""
+
+    def key(row: tuple[int, Trial]) -> tuple[float, int]:
+        position, trial = row
+        return _CAUTION * (sigma or 0.0) / math.sqrt(max(trial.n, 1)) - (trial.score or 0), position
+
+    return [trial for _, trial in heapq.nsmallest(k, (row for row in trials if row[1].score is not None), key=key)]
+
+
+def _place(row: _Row) -> tuple[float, int]:
+    return row[0], row[1]

@@ -1,0 +1,49 @@
+"""From drafts to candidates: what is new gets an id and is written down, what was there before is left out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from llm_optimize.core.events import Proposed
+from llm_optimize.core.history import same_text
+from llm_optimize.core.types import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_optimize.core.account import Account
+    from llm_optimize.core.history import History
+    from llm_optimize.core.journal import Journal
+    from llm_optimize.core.types import Draft, Proposal
+
+__all__ = ["number", "record_proposal"]
+
+
+def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Account) -> tuple[Candidate, ...]:
+    """Number what is new of a proposal, log it with what it cost by role and model, and return its candidates."""
+    candidates, note = number(journal.history, proposal.drafts)
+    notes = "; ".join(part for part in (proposal.note, note) if part)
+    usage = account.total if account.rows else proposal.usage  # the scope has also seen calls that brought nothing
+    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools))
+    return candidates
+
+
+def number(history: History, drafts: Sequence[Draft]) -> tuple[tuple[Candidate, ...], str]:
+    """Give ids to the drafts that are new; return them and a note on those that are not.
+
+    A text that was proposed before, here or by a proposal that ran at the same time, is not evaluated again.
+    """
+    candidates: list[Candidate] = []
+    notes: list[str] = []
+    batch: dict[str, int] = {}
+    for draft in drafts:
+        text = same_text(draft.text)
+        twin = batch.get(text, history.seen(draft.text))
+        if not text or twin is not None:
+            notes.append("an empty candidate was dropped" if twin is None else f"a duplicate of #{twin} was dropped")
+            continue
+        candidate = Candidate(history.next_id + len(candidates), draft.text, draft.idea, draft.origin, draft.parent)
+        batch[text] = candidate.id
+        candidates.append(candidate)
+    return tuple(candidates), "; ".join(notes)

@@ -1,0 +1,106 @@
+"""What successive histories share: the told trials, and what later evaluations made of them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
+
+from llm_optimize.core.types import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Past", "Record"]
+
+
+class Record:
+    """A log of trials that only grows, so that many histories may each look at a first part of it.
+
+    A candidate that is evaluated again gets a further version beside the first; each version carries the number of
+    the re-test that made it, by which older histories know not to look at it.
+    """
+
+    __slots__ = ("first_by_text", "later", "pooled", "position_by_id", "told_at", "trials", "version")
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.trials: list[Trial] = []
+        self.first_by_text: dict[str, int] = {}
+        self.position_by_id: dict[int, int] = {}
+        self.later: dict[int, list[tuple[int, Trial]]] = {}
+        """By position: (number of the re-test, the trial since), oldest first."""
+        self.told_at: list[int] = []
+        """By re-test: how many trials had been told when it came."""
+        self.pooled: list[tuple[int, float]] = [(0, 0.0)]
+        """By number of re-tests: degrees of freedom and sum of squares of all repeated scores."""
+        self.version = 0
+
+    def copy(self, told: int, retests: int, next_id: int, version: int) -> Record:
+        """Return a record of its own for a history that no longer shares this one."""
+        twin = Record()
+        twin.trials = self.trials[:told]
+        twin.first_by_text = {text: id_ for text, id_ in self.first_by_text.items() if id_ < next_id}
+        twin.position_by_id = {id_: position for id_, position in self.position_by_id.items() if position < told}
+        for position, versions in self.later.items():
+            if kept := [row for row in versions if row[0] <= retests]:
+                twin.later[position] = kept
+        twin.told_at, twin.pooled = self.told_at[:retests], self.pooled[: retests + 1]
+        twin.version = version
+        return twin
+
+    def at(self, position: int, retests: int) -> Trial:
+        """Return the trial at a position as it was after so many re-tests."""
+        versions = self.later.get(position)
+        if versions is None:
+            return self.trials[position]
+        known = bisect_right(versions, retests, key=lambda row: row[0])
+        return versions[known - 1][1] if known else self.trials[position]
+
+    def sigma(self, retests: int) -> float | None:
+        """Return the standard deviation of one evaluation after so many re-tests, pooled; None below one repeat."""
+        degrees, squares = self.pooled[retests]
+        return math.sqrt(squares / degrees) if degrees else None
+
+    def retested(self, position: int, trial: Trial, told: int) -> None:
+        """Add the version of a trial that one more re-test has made."""
+        degrees, squares = self.pooled[-1]
+        before = self.at(position, len(self.told_at)).tally
+        gained = trial.tally.n - max(before.n, 1)
+        self.told_at.append(told)
+        self.pooled.append((degrees + max(gained, 0), squares + trial.tally.squares - before.squares))
+        self.later.setdefault(position, []).append((len(self.told_at), trial))
+
+
+class Past(Sequence[Trial]):
+    """The told trials in the order of their arrival; a read-only window on a shared list."""
+
+    __slots__ = ("_length", "_record", "_retests")
+
+    def __init__(self, record: Record, length: int, retests: int = 0) -> None:
+        """Look at the first ``length`` items, as they were after so many re-tests."""
+        self._record = record
+        self._length = length
+        self._retests = retests
+
+    def __len__(self) -> int:
+        """Return the number of told trials."""
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Trial]: ...
+    def __getitem__(self, index: int | slice) -> Trial | list[Trial]:
+        """Return one trial, or a list for a slice; cost in proportion to what is returned."""
+        if isinstance(index, slice):
+            return [self._record.at(i, self._retests) for i in range(*index.indices(self._length))]
+        if not -self._length <= index < self._length:
+            msg = f"trial {index} of {self._length}"
+            raise IndexError(msg)
+        return self._record.at(index % self._length, self._retests)
+
+    def __iter__(self) -> Iterator[Trial]:
+        """Yield the trials, oldest first."""
+        return (self._record.at(i, self._retests) for i in range(self._length))
