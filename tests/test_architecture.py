@@ -51,6 +51,7 @@ HEAVY = (
         "optuna",
         "pandas",
         "psutil",
+        "pyarrow",
         "pydantic",
         "requests",
     ),

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llm_optimize.scorers.example import Example
     from llm_optimize.scorers.racing import Rule
 
-__all__ = ["Prompt", "PromptTask", "slots_of"]
+__all__ = ["Prompt", "PromptTask", "fill", "slots_of"]
 
 _SLOT = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _SHOWN = 120  # characters of each value of a shot, in the list that a proposer chooses from
