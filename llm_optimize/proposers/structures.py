@@ -147,7 +147,7 @@ class StructureIndex:
         trials = history.trials
         common = min(len(trials), len(self._trials))
         # Trials are never made twice, so the same object at the same place means the same past before it.
-        if common and self._trials[common - 1] is not trials[common - 1]:
+        if common and self._trials[common - 1].candidate is not trials[common - 1].candidate:
             self._forget()
         for position in range(len(self._trials), len(trials)):
             self._take(trials[position], position)
@@ -177,13 +177,17 @@ class StructureIndex:
         """Return what ``history`` knows; the index may have seen more, from a later history of the same study."""
         known = structure.known(len(history.trials))
         ranked = list(islice((i for _, i in structure.ranking if i < known), _BEST_KEPT))
-        base = history.trials[structure.positions[ranked[0] if ranked else 0]]
+        trials = history.trials
+        # The index ranks by first scores; those of candidates that were tested again have changed since.
+        first = max(ranked, key=lambda i: (trials[structure.positions[i]].score, -i), default=0)
+        base = trials[structure.positions[first]]
         holes = find(base.text, self._tune, strict=False)
         key = skeleton(base.text, holes)
         # In blocks, so that an engine which replays its data sees the same beginning for a while.
         start = max(0, known - known % _BLOCK - _LATEST_KEPT)
-        kept = [structure.told[i] for i in sorted(i for i in ranked if i < start)] + structure.told[start:known]
-        told = tuple((values, score) for values, score in kept if values is not None)
+        kept = [*sorted(i for i in ranked if i < start), *range(start, known)]
+        seen = ((structure.told[i][0], trials[structure.positions[i]].score) for i in kept)
+        told = tuple((values, score) for values, score in seen if values is not None)
         waiting = [candidate for candidate in history.pending if self._key(candidate.text) == key]
         pending = [_values(find(candidate.text, self._tune, strict=False)) for candidate in waiting]
         count = structure.tuned_before[known]

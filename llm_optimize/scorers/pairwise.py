@@ -108,6 +108,7 @@ class PairwiseJudge:
     samples: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
     longest: int = LONGEST
+    _connected: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Connect the model and refuse what cannot be compared."""
@@ -121,12 +122,12 @@ class PairwiseJudge:
         check_count("samples", self.samples)
         check_count("longest", self.longest)
         object.__setattr__(self, "references", references)
-        object.__setattr__(self, "model", judge_model(self.model))
+        object.__setattr__(self, "_connected", judge_model(self.model))
 
     @property
     def judge(self) -> ChatModel:
         """The model that judges."""
-        connected: ChatModel = self.model
+        connected: ChatModel = self._connected
         return connected
 
     def __call__(self, text: str) -> Evaluation | Failure:
@@ -205,7 +206,7 @@ class PairwiseJudge:
         return calibrated(against, repeats, tolerance=0.25)
 
     def _against(self, other: str) -> PairwiseJudge:
-        return PairwiseJudge(self.criteria, other, self.model, self.samples, self.settings, self.longest)
+        return PairwiseJudge(self.criteria, other, self.judge, self.samples, self.settings, self.longest)
 
     def _asked(self, first: str, second: str) -> Judgement:
         messages, code = self.messages(first, second)

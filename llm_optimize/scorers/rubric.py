@@ -132,6 +132,7 @@ class RubricJudge:
     scale: tuple[float, float] = (0.0, 1.0)
     settings: Mapping[str, Any] = field(default_factory=dict)
     longest: int = LONGEST
+    _connected: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Connect the model and refuse a rubric that cannot work."""
@@ -150,12 +151,12 @@ class RubricJudge:
             msg = f"scale is {self.scale!r}: give two numbers, the worst score first"
             raise BadInput(msg)
         object.__setattr__(self, "criteria", criteria)
-        object.__setattr__(self, "model", judge_model(self.model))
+        object.__setattr__(self, "_connected", judge_model(self.model))
 
     @property
     def judge(self) -> ChatModel:
         """The model that judges."""
-        connected: ChatModel = self.model
+        connected: ChatModel = self._connected
         return connected
 
     def __call__(self, text: str) -> Evaluation | Failure:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_optimize.core.events import Guided, Opened, Proposed, Stopped, Told, dump, load
+from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Stopped, Told, dump, load
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem, Usage
 from llm_optimize.errors import StoreError
 
@@ -39,6 +39,7 @@ EVENT = st.one_of(
     ),
     st.builds(Proposed, st.lists(CANDIDATE, max_size=3).map(tuple), USAGE, st.integers(-1, 10**6), TEXT, FLOAT),
     st.builds(Told, COUNT, OUTCOME, FLOAT, FLOAT),
+    st.builds(Retold, COUNT, OUTCOME, COUNT, st.sampled_from(["again", "fresh", "sealed"]), FLOAT, FLOAT),
     st.builds(Guided, TEXT, FLOAT),
     st.builds(Stopped, TEXT, FLOAT),
 )

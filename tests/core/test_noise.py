@@ -32,6 +32,8 @@ from llm_optimize.core.pooling import estimates
 from llm_optimize.core.types import Candidate, Trial
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.cached import Cached
+from llm_optimize.proposers.structures import StructureIndex
+from llm_optimize.text.tunables import Box
 
 
 class Walk:
@@ -326,3 +328,17 @@ def test_a_search_that_goes_on_has_its_choice_in_the_log(tmp_path):
         )
         assert result.best.id == noise.choice(result.history).id
         assert result.history.fresh[result.best.id]
+
+
+def test_a_numeric_engine_is_told_the_mean_of_all_scores():
+    """What was learned by testing again reaches the engine, and the base is the best by it."""
+    history = History.empty().after(Opened(Problem("t", start="a = 1.0")))
+    for number, score in enumerate((1.0, 9.0, 5.0)):
+        candidate = Candidate(number, f"a = {number + 1}.0", origin="start" if number == 0 else "chat")
+        history = history.after(Proposed((candidate,), slot=number - 1)).after(Told(number, Evaluation(score)))
+    index = StructureIndex(Box(0.0, 10.0))
+    assert index.best(history).base.id == 1
+    history = history.after(Retold(1, Evaluation(-5.0), 0))
+    group = index.best(history)
+    assert group.base.id == 2
+    assert [score for _, score in group.told] == [1.0, 2.0, 5.0]

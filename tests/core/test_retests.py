@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 from collections import Counter
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -106,6 +108,8 @@ def test_the_new_fact_survives_the_log(tmp_path):
     with SQLiteStore(tmp_path / "s.db") as store:
         store.append("study", event)
         assert [one for _, one in store.read("study")] == [event]
+    with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
+        assert connection.execute("SELECT calls, tokens_in FROM usage_by_study").fetchall() == [(2, 3)]
 
 
 @settings(max_examples=30, deadline=None)

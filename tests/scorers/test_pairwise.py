@@ -104,6 +104,7 @@ def test_it_prints_and_pickles() -> None:
     with ScriptedServer(judging(longer)) as server:
         judge = PairwiseJudge("The longer one.", "reference", model=f"{server.url}#judge")
         assert pickle.loads(pickle.dumps(judge))("text").score == judge("text").score == 0.0
+    assert pickle.loads(pickle.dumps(judge)) == judge
     assert repr(judge).startswith("PairwiseJudge(criteria='The longer one.', references=('reference',)")
 
 

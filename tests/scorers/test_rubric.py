@@ -225,11 +225,13 @@ def test_it_prints_pickles_and_composes() -> None:
     with ScriptedServer(marker([8])) as server:
         judge = RubricJudge([TRUTH, STYLE], model=f"{server.url}#judge", samples=1)
         travelled = pickle.loads(pickle.dumps(judge))
+        assert travelled == judge
         assert travelled("Water is wet.").score == judge("Water is wet.").score
         negated = Minimize(judge)("Water is wet.")
     assert isinstance(negated, Evaluation)
     assert negated.score == pytest.approx(-(3 * 0.8 + 0.5) / 4)
-    assert repr(judge).startswith("RubricJudge(criteria=(Criterion(name='truth', description='Is it right?', weight=3")
+    assert "weight=3, low=0, high=10), Criterion(name='Good style!', description='Is it a pleasure?'" in repr(judge)
+    assert f"model='{server.url}#judge', samples=1" in repr(judge)
 
 
 def test_a_key_in_the_options_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
