@@ -40,22 +40,9 @@ BROAD = {
 }
 
 HEAVY = (
-    *(
-        "cmaes",
-        "flask",
-        "genai_prices",
-        "mcp",
-        "numpy",
-        "openai",
-        "opentelemetry",
-        "optuna",
-        "pandas",
-        "psutil",
-        "pyarrow",
-        "pydantic",
-        "requests",
-    ),
-    *("scipy", "sklearn", "starlette", "tenacity", "tiktoken", "torch"),
+    *("cmaes", "flask", "genai_prices", "jsonschema", "mcp", "numpy", "openai", "opentelemetry", "optuna", "pandas"),
+    *("psutil", "pyarrow", "pydantic", "rapidfuzz", "requests", "sacrebleu", "scipy", "sklearn", "starlette"),
+    *("tenacity", "tiktoken", "torch", "transformers"),
 )
 
 
