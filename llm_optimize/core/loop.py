@@ -4,6 +4,10 @@ One thread owns the journal. Workers get a text or a history and hand a value ba
 nothing. Work is begun only while no rule says stop, counting what is in flight, so that no cap is overshot; when a
 rule says stop, what is in flight is waited for, since it is paid. Three things do not wait: Ctrl-C, a spent
 ``Budget.seconds``, and a candidate that is longer in the scorer than ``eval_timeout``.
+
+Errors of a scorer are not scores. Endpoint trouble, after the retries of :mod:`llm_optimize.llm`, ends the session and
+leaves the candidate pending: a resume scores it first. A candidate that is too long for a judge which has judged others
+is excluded, a failure without a score. Three candidates in a row that fail the same way end the session.
 """
 
 from __future__ import annotations
