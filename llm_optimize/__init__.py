@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.chat import Message, Reply, Request
     from llm_optimize.core.history import History
-    from llm_optimize.core.stopping import AllOf, AnyOf, MaxSteps, Plateau, StopFile, TargetScore, WallClock
+    from llm_optimize.core.noise import Noise
+    from llm_optimize.core.stopping import AllOf, AnyOf, MaxSteps, Plateau, StopFile, Suspicious, TargetScore, WallClock
     from llm_optimize.core.study import Study
     from llm_optimize.core.types import Candidate, Draft, Evaluation, Failure, Problem, Proposal, Trial, Usage
     from llm_optimize.errors import LLMOptimizeError
@@ -50,6 +51,7 @@ __all__ = [
     "MemoryStore",
     "Message",
     "Minimize",
+    "Noise",
     "NumericProposer",
     "Plateau",
     "Problem",
@@ -62,6 +64,7 @@ __all__ = [
     "ScriptedModel",
     "StopFile",
     "Study",
+    "Suspicious",
     "TargetScore",
     "Trial",
     "Usage",
@@ -82,7 +85,8 @@ _HOMES = {
     "core.budget": ("Budget",),
     "core.chat": ("Message", "Reply", "Request"),
     "core.history": ("History",),
-    "core.stopping": ("AllOf", "AnyOf", "MaxSteps", "Plateau", "StopFile", "TargetScore", "WallClock"),
+    "core.noise": ("Noise",),
+    "core.stopping": ("AllOf", "AnyOf", "MaxSteps", "Plateau", "StopFile", "Suspicious", "TargetScore", "WallClock"),
     "core.study": ("Study",),
     "core.types": ("Candidate", "Draft", "Evaluation", "Failure", "Problem", "Proposal", "Trial", "Usage"),
     "errors": ("LLMOptimizeError",),

@@ -198,17 +198,13 @@ def build(  # noqa: PLR0913 - the keywords of run()
     _check(task_description, task_question, func, x0)
     llm.requests.resume()
     if proposer is None:
-        chat = partial(
-            ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout, tools=as_tools(tools)
-        )
-        proposer = _default_proposer(x0, model, tune, chat)
+        chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
+        proposer = _default_proposer(x0, model, tune, partial(chat, tools=as_tools(tools)))
     elif tools:
         msg = "tools are for the default proposer: give them to your own, as in ChatProposer(model, tools=[...])"
         raise BadInput(msg)
     problem = Problem(task_description, task_question, x0)
-    _check_fits(proposer, problem)
-    _check_price(proposer, budget)
-    _check_judge(proposer, func)
+    _check_chat(proposer, problem, budget, func)
     opened = open_store(store)
     return Study(
         problem,
@@ -272,28 +268,20 @@ def _order(proposer: Proposer) -> Order | None:
     return next((layer.order for layer in layers if isinstance(layer, Replay)), None)
 
 
-def _check_judge(proposer: Proposer, func: Scorer) -> None:
-    """Say so where a model would judge its own proposals."""
-    chat = chat_of(proposer)
-    if chat is not None:
-        warn_of_own_judge(chat.model, func)
+def _check_chat(proposer: Proposer, problem: Problem, budget: Budget | None, func: Scorer) -> None:
+    """Refuse a first prompt that cannot fit and a cap on dollars that could not hold, before x0 is evaluated.
 
-
-def _check_price(proposer: Proposer, budget: Budget | None) -> None:
-    """Refuse a cap on dollars that could not hold."""
+    Where a model would judge its own proposals, that is said.
+    """
     chat = chat_of(proposer)
-    if chat is None or budget is None or budget.dollars is None:
+    if chat is None:
         return
-    for layer in llm.layers(chat.model):
-        if isinstance(layer, Priced):
-            layer.check_price()
-
-
-def _check_fits(proposer: Proposer, problem: Problem) -> None:
-    """Compose the first prompt, so that one that cannot fit is refused before x0 is evaluated."""
-    chat = chat_of(proposer)
-    if chat is not None:
-        chat.describe(first_past(problem))
+    chat.describe(first_past(problem))
+    warn_of_own_judge(chat.model, func)
+    if budget is not None and budget.dollars is not None:
+        for layer in llm.layers(chat.model):
+            if isinstance(layer, Priced):
+                layer.check_price()
 
 
 def _connected(model: object) -> ChatModel:
