@@ -195,14 +195,11 @@ def build(  # noqa: PLR0913 - the keywords of run()
         StoreError: the store cannot be opened.
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
-    _check(task_description, task_question, func, x0)
+    _check(task_description, task_question, func, x0, tools_unused=proposer is not None and bool(tools))
     llm.requests.resume()
     if proposer is None:
         chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
         proposer = _default_proposer(x0, model, tune, partial(chat, tools=as_tools(tools)))
-    elif tools:
-        msg = "tools are for the default proposer: give them to your own, as in ChatProposer(model, tools=[...])"
-        raise BadInput(msg)
     problem = Problem(task_description, task_question, x0)
     _check_chat(proposer, problem, budget, func)
     opened = open_store(store)
@@ -234,7 +231,10 @@ def _rules(stop_score: float | None, stop: Stopper | None, max_steps: int | None
     return AnyOf(tuple(rule for rule in (target, stop, steps) if rule is not None))
 
 
-def _check(task: object, question: object, func: object, x0: object) -> None:
+def _check(task: object, question: object, func: object, x0: object, *, tools_unused: bool) -> None:
+    if tools_unused:
+        msg = "tools are for the default proposer: give them to your own, as in ChatProposer(model, tools=[...])"
+        raise BadInput(msg)
     for name, value in (("task_description", task), ("task_question", question)):
         if not isinstance(value, str):
             msg = f"{name} is {type(value).__name__}: give a text"
