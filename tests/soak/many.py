@@ -137,7 +137,8 @@ def _at_rest(host: int) -> list[list[int]]:
     for _ in range(RESTS):
         levels = _levels(host)
         now = (levels, [_descriptors(pid) for pid in levels[0] + levels[1]])
-        if now == seen and len(descendants(host)) == len(levels[0]) + 2 * len(levels[1]):
+        ended = sum(map(_has_ended, levels[1]))  # a lane that has served long enough is collected with the next one
+        if now == seen and len(descendants(host)) == len(levels[0]) + 2 * len(levels[1]) - ended:
             return levels
         seen = now
         time.sleep(REST_S)
@@ -157,6 +158,13 @@ def _parent(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
     except OSError:
         return -1
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
 
 
 def _descriptors(pid: int) -> int:
