@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -168,7 +169,8 @@ class Received:
         key: the idempotency key, empty without one.
         repeat: whether it was answered from an earlier request with the same key.
         status: what it was answered with; 0 until then, and for a closed connection.
-        written: whether the answer left the server whole.
+        written: whether the answer left the server whole; known once ``over`` is set.
+        over: set when the server is done with it, which may be after the client has its answer.
     """
 
     body: dict[str, Any]
@@ -177,6 +179,11 @@ class Received:
     repeat: bool = False
     status: int = 0
     written: bool = False
+    over: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+
+    def left_whole(self, seconds: float = 30.0) -> bool:
+        """Wait until the server is done with it, and return :attr:`written`."""
+        return self.over.wait(seconds) and self.written
 
 
 def count_tokens(text: str) -> int:

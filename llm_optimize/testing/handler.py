@@ -92,6 +92,13 @@ class Handler(BaseHTTPRequestHandler):
             return
         owner = self.server.owner
         received = owner.receive(json.loads(raw), {name.lower(): value for name, value in self.headers.items()})
+        try:
+            self._answer(received)
+        finally:
+            received.over.set()
+
+    def _answer(self, received: Received) -> None:
+        owner = self.server.owner
         answer, heeded = owner.decide(received)
         if not owner.wait(owner.latency + answer.delay) or answer.drop or answer.lose:
             self.close_connection = True

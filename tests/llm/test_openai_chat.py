@@ -50,7 +50,7 @@ def test_a_reply_carries_text_usage_and_time():
         "top_k": 3,
     }
     assert sent.key == "abc"
-    assert sent.written
+    assert sent.left_whole()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_the_same_key_gets_the_same_answer_free_of_charge():
         assert server.counts() == counts
         assert get(server.url.removesuffix("/v1") + "/counts") == server.counts()
         assert [request.repeat for request in server.requests] == [False, True, False, False, False, True]
-        assert all(request.written for request in server.requests)
+        assert all(request.left_whole() for request in server.requests)
 
 
 def test_failures_are_neither_charged_nor_kept():
