@@ -157,16 +157,17 @@ class Handler(BaseHTTPRequestHandler):
     def _write(self, parts: Iterable[bytes], answer: Answer) -> bool:
         fault = answer.fault if answer.fault is not None and answer.fault.kind in _BREAKS else None
         left = fault.after if fault is not None else None
-        for part in parts:
+        for number, part in enumerate(parts):
+            # between two parts only: a client that has the last one may close the server at once
+            if number and not self.server.owner.wait(answer.pause):
+                self.close_connection = True
+                return False
             if left is not None and len(part) > left:
                 self._say(part[:left])
                 self._break(fault.kind if fault is not None else "")
                 return False
             self._say(part)
             left = None if left is None else left - len(part)
-            if not self.server.owner.wait(answer.pause):
-                self.close_connection = True
-                return False
         return True
 
     def _say(self, part: bytes) -> None:
