@@ -23,6 +23,7 @@ from llm_optimize.llm.gate import requests, time_left
 from llm_optimize.llm.provenance import answered_from
 from llm_optimize.llm.recorded import reply_from_json, reply_to_json
 from llm_optimize.llm.wire import CLIENT_SETTINGS
+from llm_optimize.llm.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ _UNFIT = frozenset({"length", "content_filter"})
 _UNIQUE = ("proposal/", "retest/")  # units of work that want what no other one got
 
 
-class Cached:
+class Cached(Wrapper):
     """A model that answers from ``cache`` what it has answered before.
 
     A reply is found again by what was asked (messages, tools, number of answers, settings with the model's own
@@ -71,11 +72,6 @@ class Cached:
     def __reduce__(self) -> tuple[Callable[..., Cached], tuple[Any, ...]]:
         """Pickle the model and the cache; a cache in memory travels empty."""
         return _rebuilt, (self.inner, self.cache, self.always)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return str(getattr(self.inner, "name", ""))
 
     def repeats(self, request: Request) -> bool:
         """Return whether asking again would bring the same: temperature 0, or a seed."""

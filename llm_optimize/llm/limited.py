@@ -15,6 +15,7 @@ from llm_optimize.errors import BadInput, ModelUnavailable
 from llm_optimize.llm.failures import RetryLater
 from llm_optimize.llm.pace import Place, queued
 from llm_optimize.llm.tokens import estimate_tokens
+from llm_optimize.llm.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ __all__ = ["Limited"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limited:
+class Limited(Wrapper):
     """A model whose calls queue for its endpoint's rate limit; many may share an endpoint, in any threads.
 
     Attributes:
@@ -57,11 +58,6 @@ class Limited:
         if not self.patience > 0 or self.refusals < 1:
             msg = f"patience and refusals: {self.patience!r} and {self.refusals!r}; give seconds above 0 and at least 1"
             raise BadInput(msg)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return str(getattr(self.inner, "name", ""))
 
     def complete(self, request: Request) -> Reply:
         """Answer when it is this call's turn.

@@ -26,6 +26,7 @@ from llm_optimize.llm.bounds import PromptBounds
 from llm_optimize.llm.lengths import Lengths
 from llm_optimize.llm.prices import PriceBook, price_remedy
 from llm_optimize.llm.tokens import TokenCounter
+from llm_optimize.llm.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +41,7 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 _LIMIT_WORDS = (*_LIMITS, "max_new_tokens", "completion tokens", "output tokens")
 
 
-class Priced:
+class Priced(Wrapper):
     """A model whose replies carry their price, and which asks before it spends.
 
     Attributes:
@@ -63,11 +64,6 @@ class Priced:
     def __reduce__(self) -> tuple[Callable[..., Priced], tuple[Any, ...]]:
         """Pickle the model, the prices and the role; what was learned stays here."""
         return Priced, (self.inner, self._prices, self.role)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return str(getattr(self.inner, "name", ""))
 
     @property
     def free(self) -> bool:

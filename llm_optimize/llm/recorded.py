@@ -22,6 +22,7 @@ from llm_optimize.core.types import Usage
 from llm_optimize.errors import ContextTooLong, StoreError
 from llm_optimize.llm.asked import Circumstances, request_entries
 from llm_optimize.llm.provenance import answered_from
+from llm_optimize.llm.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,7 @@ made then, which showed more of the past than the one that the reply was given t
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Wrapper):
     """A model whose replies within a study are looked up in its reply log first, and written there before use.
 
     A reply is found again by the unit of work and the request's key, or its content and how often that was asked
@@ -64,11 +65,6 @@ class Recorded:
     """
 
     inner: ChatModel
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return str(getattr(self.inner, "name", ""))
 
     def complete(self, request: Request) -> Reply:
         """Answer from the log, else from ``inner``.

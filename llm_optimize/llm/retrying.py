@@ -20,6 +20,7 @@ from llm_optimize.llm.attempts import broke_off
 from llm_optimize.llm.failures import RetryLater
 from llm_optimize.llm.gate import time_left, wait, within
 from llm_optimize.llm.pace import current_place
+from llm_optimize.llm.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ _LOG = logging.getLogger("llm_optimize")
 
 
 @dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(Wrapper):
     """A model that asks ``inner`` again where that can help.
 
     Attributes:
@@ -74,11 +75,6 @@ class Retrying:
         if not self.deadline > 0 or self.attempts < 1:
             msg = f"deadline and attempts: {self.deadline!r} and {self.attempts!r}; give seconds above 0 and at least 1"
             raise BadInput(msg)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return str(getattr(self.inner, "name", ""))
 
     def complete(self, request: Request) -> Reply:
         """Ask until there is a reply, or asking again cannot help, or the deadline is near.

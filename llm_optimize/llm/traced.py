@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from llm_optimize.core.metering import current_scope
 from llm_optimize.llm.provenance import noting
 from llm_optimize.llm.telemetry import chat_span
+from llm_optimize.llm.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from llm_optimize.core.chat import Reply, Request
@@ -31,7 +32,7 @@ _LOG = logging.getLogger("llm_optimize.llm")
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class Traced(Wrapper):
     """A model whose calls can be watched.
 
     Attributes:
@@ -39,11 +40,6 @@ class Traced:
     """
 
     inner: ChatModel
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return str(getattr(self.inner, "name", ""))
 
     def complete(self, request: Request) -> Reply:
         """Answer as ``inner``, and leave a trace.
