@@ -8,16 +8,16 @@ from llm_optimize.core.chat import Message, Request
 from llm_optimize.core.history import same_text
 from llm_optimize.core.types import Draft, Usage
 from llm_optimize.errors import ContextTooLong, NoCandidate
+from llm_optimize.llm.model import model_name
 from llm_optimize.proposers import prompts
 from llm_optimize.proposers.conversing import Bench, Talk
-from llm_optimize.text.fences import extract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from llm_optimize.core.chat import Reply
     from llm_optimize.core.history import History
-    from llm_optimize.core.protocols import ChatModel
+    from llm_optimize.proposers.brief import Brief
     from llm_optimize.proposers.layout import Layout, Prompt
 
 __all__ = ["Asker", "Asking", "Context"]
@@ -52,23 +52,8 @@ class Asker(Protocol):
     """On whose behalf is asked, a :class:`~llm_optimize.proposers.chat.ChatProposer`: its attributes."""
 
     @property
-    def model(self) -> ChatModel:
-        """Answers."""
-        ...
-
-    @property
-    def model_name(self) -> str:
-        """The model's name."""
-        ...
-
-    @property
     def allowance(self) -> int:
         """Tokens of a prompt."""
-        ...
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Fields of each request."""
         ...
 
     @property
@@ -86,6 +71,10 @@ class Asker(Protocol):
         """How many calls of them a proposal has."""
         ...
 
+    def objection(self, text: str, history: History, drafts: Sequence[Draft]) -> str | None:
+        """Return why a text is not worth an evaluation, as a clause that tells the model, or None."""
+        ...
+
 
 class Asking:
     """Asks for the drafts of one proposal.
@@ -100,8 +89,13 @@ class Asking:
         bench: the tools, and their use.
     """
 
-    def __init__(self, proposer: Asker, composer: Layout, context: Context, history: History) -> None:
-        """Take what the proposer has; nothing is asked yet."""
+    def __init__(
+        self, proposer: Asker, composer: Layout, context: Context, history: History, briefs: Sequence[Brief]
+    ) -> None:
+        """Take what the proposer has, and a brief for each draft; nothing is asked yet.
+
+        Drafts that are asked for in the same way share one object, and, where the endpoint can, one call.
+        """
         self.drafts: list[Draft] = []
         self.notes: list[str] = []
         self.usage = Usage()
@@ -111,6 +105,8 @@ class Asking:
         self._context = context
         self._history = history
         self._tools_tokens = composer.measure.count(self.bench.text)
+        self._briefs = briefs
+        self._brief = briefs[0]
         self._prompt = self._composed(0)
         self._spare: list[Reply] = []
         self._several = not self.bench.specs
@@ -120,13 +116,9 @@ class Asking:
         """The prompt that is sent first, and how many tokens the tools take up beside it."""
         return self._prompt, self._tools_tokens
 
-    def ask(self, index: int, wanted: int) -> None:
-        """Get one draft, or a note that says why there is none.
-
-        Args:
-            index: of the draft, from 0.
-            wanted: how many are still wanted, this one included; one call may bring them all.
-        """
+    def ask(self, index: int) -> None:
+        """Get the draft of this index, from 0, or a note that says why there is none; one call may bring several."""
+        wanted = self._turn_to(index)
         talk = Talk(self._composer.measure, self._context.allowance // _RESULT_SHARE)
         reason = ""
         for attempt in range(1 + self._proposer.reasks):
@@ -135,7 +127,7 @@ class Asking:
                 self.drafts.append(self._draft(reply))
             except NoCandidate as error:
                 reason = str(error)
-                talk.ask_again(reply.text, reason)
+                talk.ask_again(reply.text, reason, self._brief.form.reminder)
             except ContextTooLong:
                 if not attempt:
                     raise
@@ -143,6 +135,15 @@ class Asking:
             else:
                 return
         self.notes.append(reason)
+
+    def _turn_to(self, index: int) -> int:
+        """Take up the brief of a draft; return for how many drafts from here on it stands."""
+        brief = self._briefs[index]
+        if brief is not self._brief:
+            self._brief, self._spare = brief, []
+            self._prompt = self._composed(0)
+        behind = self._briefs[index:]
+        return next((count for count, other in enumerate(behind) if other is not brief), len(behind))
 
     def _reply(self, talk: Talk, key: str, wanted: int) -> Reply:
         """Return an answer: one that came with an earlier draft's, or the one that ends a round of tool calls."""
@@ -167,7 +168,7 @@ class Asking:
         while True:
             messages, tokens = self._chat(talk)
             try:
-                reply = self._proposer.model.complete(self._request(talk, messages, key, n))
+                reply = self._brief.model.complete(self._request(talk, messages, key, n))
             except ContextTooLong as error:
                 self._shrink(talk, tokens, error)
             else:
@@ -175,7 +176,7 @@ class Asking:
                 return reply
 
     def _request(self, talk: Talk, messages: tuple[Message, ...], key: str, n: int) -> Request:
-        settings = self._proposer.settings
+        settings = self._brief.settings
         if self.bench.open:
             return Request(messages, settings, key, tools=self.bench.specs, n=n)
         if talk.has_calls:  # endpoints refuse a chat with calls of tools that it does not name
@@ -202,7 +203,8 @@ class Asking:
                 raise ContextTooLong(msg)
 
     def _composed(self, behind: int) -> Prompt:
-        return self._composer.compose(self._history, self._context.allowance - self._tools_tokens - behind)
+        allowance = self._context.allowance - self._tools_tokens - behind
+        return self._composer.compose(self._history, allowance, self._brief)
 
     def _shrink(self, talk: Talk, sent: int, error: ContextTooLong) -> None:
         """Make the window, else the talk, smaller, or give up when only the minimum is left."""
@@ -233,10 +235,17 @@ class Asking:
             raise NoCandidate(_WITHHELD[reply.finish_reason])
         if reply.tool_calls and not reply.text.strip():
             raise NoCandidate(prompts.CALL_NOT_POSSIBLE)
-        found = extract(reply.text)
+        shown = self._prompt.shown
+        found = self._brief.form.read(reply.text, shown[-1].text if shown else self._history.problem.start)
         self._check_new(found.text)
-        parent = self._prompt.shown[-1].id if self._prompt.shown else None
-        return Draft(found.text, found.explanation, f"chat:{self._proposer.model_name}", parent)
+        objection = self._proposer.objection(found.text, self._history, self.drafts)
+        if objection is not None:
+            raise NoCandidate(objection)
+        return Draft(found.text, found.explanation, self._origin(), shown[-1].id if shown else None)
+
+    def _origin(self) -> str:
+        angle = f"/{self._brief.angle}" if self._brief.angle else ""
+        return f"chat:{model_name(self._brief.model)}{angle}"
 
     def _check_new(self, text: str) -> None:
         seen = self._history.seen(text)

@@ -17,22 +17,31 @@ from llm_optimize.llm.tokens import TokenCounter
 from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers import prompts
 from llm_optimize.proposers.asking import Asking, Context
+from llm_optimize.proposers.brief import Angle, Brief
 from llm_optimize.proposers.epochs import EpochComposer
+from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.layout import Composer
+from llm_optimize.proposers.parents.latest import Latest
+from llm_optimize.proposers.seeding import dice
 from llm_optimize.proposers.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ChatModel
+    from llm_optimize.core.types import Draft, Trial
+    from llm_optimize.proposers.forms.form import Form
     from llm_optimize.proposers.layout import Layout, Prompt
     from llm_optimize.proposers.measuring import TextCounter
+    from llm_optimize.proposers.parents.policy import ParentPolicy
     from llm_optimize.proposers.window import WindowPolicy
 
 __all__ = ["ChatProposer"]
 
 _LAYOUTS = {"window": Composer, "epochs": EpochComposer}
+_PLAIN = Angle("")
+_LATEST = Latest()
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,12 @@ class ChatProposer:
         system_prompt: with the slot ``{task_description}``.
         human_prompt: with the slots ``{x}`` (needed), ``{fx}`` and ``{task_question}``.
         window: which past is shown.
+        parent: what is built on; None for the default of the layout.
+        form: how a reply carries the candidate.
+        angles: in what the drafts of a proposal differ; taken in turn, beginning at one drawn by the seed. Empty: all
+            drafts are asked for in the same way.
+        constraints: functions that return why a text is not worth an evaluation, or None; such a text is asked for
+            again with the reason.
         layout: ``window`` shows the window's choice anew in each prompt; ``epochs`` lets the chat grow behind what was
             sent before, so that an endpoint with a prompt cache serves most of a prompt at a lower price; see
             :mod:`llm_optimize.proposers.epochs` for what each costs.
@@ -71,6 +86,10 @@ class ChatProposer:
     system_prompt: str = prompts.SYSTEM_PROMPT
     human_prompt: str = prompts.HUMAN_OPTIMIZATION_PROMPT
     window: WindowPolicy = field(default_factory=Window)
+    parent: ParentPolicy | None = None
+    form: Form = field(default_factory=FullText)
+    angles: Sequence[Angle] = ()
+    constraints: Sequence[Callable[[str], str | None]] = ()
     layout: Literal["window", "epochs"] = "window"
     allowance: int = 12_000
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -84,13 +103,14 @@ class ChatProposer:
     def __post_init__(self) -> None:
         """Check the settings; nothing has been asked yet."""
         prompts.check_human_prompt(self.human_prompt)
-        _check_layout(self.layout)
+        _check_layout(self.layout, self.parent, self.angles)
         _check_whole("allowance", self.allowance, 1)
         _check_whole("reasks", self.reasks, 0)
         _check_whole("tool_calls", self.tool_calls, 0)
         object.__setattr__(self, "tools", as_tools(self.tools))
         counter = self.counter or TokenCounter(self.model_name)
-        composer = _LAYOUTS[self.layout](counter, self.window, self.system_prompt, self.human_prompt)
+        human_prompt = self.human_prompt if self.layout == "window" else prompts.in_form(self.human_prompt, self.form)
+        composer = _LAYOUTS[self.layout](counter, self.window, self.system_prompt, human_prompt)
         object.__setattr__(self, "_composer", composer)
         object.__setattr__(self, "_context", Context(self.allowance))
 
@@ -105,11 +125,38 @@ class ChatProposer:
         Raises:
             BadInput: the allowance cannot hold the task, the question, the guidance and the best candidate.
         """
-        prompt, beside = self._asking(history).first
+        prompt, beside = self._asking(history, 1).first
         return replace(prompt, tokens=self._composer.measure.chat(prompt.messages) + beside)
 
-    def _asking(self, history: History) -> Asking:
-        asking = Asking(self, self._composer, self._context, history)
+    def objection(self, text: str, history: History, drafts: Sequence[Draft]) -> str | None:  # noqa: ARG002 - see Asker
+        """Return why a text is not worth an evaluation, as a clause that tells the model, or None."""
+        return next((reason for check in self.constraints if (reason := check(text)) is not None), None)
+
+    def _briefs(self, history: History, n: int) -> list[Brief]:
+        """Settle what each of ``n`` drafts is asked for; equal ones are one object."""
+        briefs: list[Brief] = []
+        first = dice(history, 0, "angles").randrange(len(self.angles)) if self.angles else 0
+        for draft in range(n):
+            angle = self.angles[(first + draft) % len(self.angles)] if self.angles else _PLAIN
+            brief = self._brief(history, draft, angle)
+            briefs.append(next((one for one in briefs if _alike(one, brief)), brief))
+        return briefs
+
+    def _brief(self, history: History, draft: int, angle: Angle) -> Brief:
+        return Brief(
+            form=angle.form or self.form,
+            model=angle.model or self.model,
+            parents=self._parents(history, draft, angle),
+            notes=(angle.instruction,) if angle.instruction else (),
+            settings={**self.settings, **angle.settings},
+            angle=angle.name,
+        )
+
+    def _parents(self, history: History, draft: int, angle: Angle) -> tuple[Trial, ...]:
+        return tuple((angle.parent or self.parent or _LATEST).choose(history, draft))
+
+    def _asking(self, history: History, n: int) -> Asking:
+        asking = Asking(self, self._composer, self._context, history, self._briefs(history, n))
         prompt, beside = asking.first
         if prompt.tokens + beside > self.allowance:
             what = "the task, the question and the best candidate" if prompt.shown else "the task and the question"
@@ -129,10 +176,10 @@ class ChatProposer:
             ModelError: the first draft could not be had; one that fails later is noted, so that what came is kept.
             BudgetExceeded: likewise.
         """
-        asking = self._asking(history)
+        asking = self._asking(history, n)
         for index in range(n):
             try:
-                asking.ask(index, n - index)
+                asking.ask(index)
             except (ModelError, BudgetExceeded) as error:
                 if not asking.drafts:
                     raise
@@ -142,9 +189,18 @@ class ChatProposer:
         return Proposal(tuple(asking.drafts), asking.usage, note, tuple(asking.bench.uses))
 
 
-def _check_layout(name: object) -> None:
+def _alike(one: Brief, other: Brief) -> bool:
+    same = one.form == other.form and one.model is other.model and one.angle == other.angle
+    return same and [trial.id for trial in one.parents] == [trial.id for trial in other.parents]
+
+
+def _check_layout(name: object, parent: ParentPolicy | None, angles: Sequence[Angle]) -> None:
     if name not in _LAYOUTS:
         msg = f"layout is {name!r}: give one of {', '.join(map(repr, _LAYOUTS))}"
+        raise BadInput(msg)
+    fixed = parent is None or isinstance(parent, Latest)
+    if name == "epochs" and not (fixed and all((angle.parent, angle.form) == (None, None) for angle in angles)):
+        msg = "layout 'epochs' keeps attempts in the order in which they were made: leave parent and form to it"
         raise BadInput(msg)
 
 

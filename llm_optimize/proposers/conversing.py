@@ -109,10 +109,10 @@ class Talk:
         answers = (Message("tool", text, tool_call_id=call.id) for call, text in zip(calls, results, strict=True))
         self._turns.append((Message("assistant", reply.text.strip(), calls), *answers))
 
-    def ask_again(self, bad: str, reason: str) -> None:
+    def ask_again(self, bad: str, reason: str, reminder: str) -> None:
         """Append a bad reply and why it is asked for again, in place of an earlier one; an empty one makes no turn."""
         self._turns = [turns for turns in self._turns if turns[-1].role == "tool"]
-        asked = Message("user", prompts.reask(reason))
+        asked = Message("user", prompts.reask(reason, reminder))
         self._turns.append((Message("assistant", bad.strip()), asked) if bad.strip() else (asked,))
 
     def shorten(self) -> bool:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
+    from llm_optimize.proposers.brief import Brief
     from llm_optimize.proposers.measuring import TextCounter
     from llm_optimize.proposers.turns import Turns
     from llm_optimize.proposers.window import WindowPolicy
@@ -98,19 +99,25 @@ class EpochComposer:
         self._system_prompt = system_prompt
         self._human_prompt = human_prompt
 
-    def compose(self, history: History, allowance: int) -> Prompt:
+    def compose(self, history: History, allowance: int, brief: Brief | None = None) -> Prompt:
         """Return the prompt of the epoch that the history is in, grown by all that came since it began.
 
         The best trial is always in it. Where even the best alone does not fit, the prompt with this trial alone is
-        returned, and is too long: its ``tokens`` say so.
+        returned, and is too long: its ``tokens`` say so. Of a brief the notes count, as far as there is room for them:
+        the chat before them must not move.
         """
+        notes = () if brief is None else brief.notes
         system = prompts.fill(self._system_prompt, {"task_description": history.problem.task})
         if not history.trials:
-            return first_prompt(history, self.measure, system, self._human_prompt)
+            form = None if brief is None else brief.form
+            return first_prompt(history, self.measure, system, self._human_prompt, form, notes)
         room = int(max(allowance, 0) / self._steady.scale)
         chat = _Epochs(self._writer, history, system, room).latest(self._length)
-        messages = (Message("system", system), *chat.turns(history))
-        return Prompt(messages, self._corrected(chat.tokens, len(messages)), chat.shown, chat.epoch)
+        more = sum(self.measure.count(note) + TURN_TOKENS for note in notes)
+        said = notes if chat.tokens + more <= room else ()
+        messages = (Message("system", system), *chat.turns(history, said))
+        tokens = chat.tokens + (more if said else 0)
+        return Prompt(messages, self._corrected(tokens, len(messages)), chat.shown, chat.epoch)
 
     def _corrected(self, tokens: int, messages: int) -> int:
         fixed = messages * TURN_TOKENS
@@ -266,7 +273,7 @@ class _Chat:
         self._used += self._writer.count(prompts.guidance_note(guidance))
         return self.tokens <= self._room
 
-    def turns(self, history: History) -> Iterator[Message]:
+    def turns(self, history: History, notes: Sequence[str] = ()) -> Iterator[Message]:
         """Yield user and assistant turns in alternation, beginning and ending with a user's."""
         *earlier, current = self._items
         head = [*self._writer.standing(history.problem.question), *self._selection(), *self._guidance]
@@ -280,7 +287,7 @@ class _Chat:
             head = []
         outcome = self._outcome(current)
         asked = self._writer.question(history.problem.question, current.trial.text, outcome)
-        yield _user(*head, *_heard(current), *self._notes(history), *asked)
+        yield _user(*head, *_heard(current), *self._notes(history), *notes, *asked)
 
     def _selection(self) -> list[str]:
         told, _ = self.epoch

@@ -10,11 +10,13 @@ up with an allowance for what joins them: the sum is an upper bound, and a promp
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from llm_optimize.core.chat import Message
 from llm_optimize.proposers import prompts
+from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.measuring import Measure
 from llm_optimize.proposers.turns import TurnWriter, status
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
+    from llm_optimize.proposers.brief import Brief
+    from llm_optimize.proposers.forms.form import Form
     from llm_optimize.proposers.measuring import TextCounter
     from llm_optimize.proposers.window import WindowPolicy
 
@@ -67,8 +71,11 @@ class Layout(Protocol):
     counter: TextCounter
     measure: Measure
 
-    def compose(self, history: History, allowance: int) -> Prompt:
-        """Return the prompt, of at most ``allowance`` tokens unless the best trial alone takes more."""
+    def compose(self, history: History, allowance: int, brief: Brief | None = None) -> Prompt:
+        """Return the prompt, of at most ``allowance`` tokens unless the first trial alone takes more.
+
+        Without a brief it asks for a full text built on the latest attempt.
+        """
         ...
 
 
@@ -89,32 +96,50 @@ class Composer:
         self._system_prompt = system_prompt
         self._human_prompt = human_prompt
 
-    def compose(self, history: History, allowance: int) -> Prompt:
+    def compose(self, history: History, allowance: int, brief: Brief | None = None) -> Prompt:
         """Return the prompt with the trials that the window asks for, as many as fit into ``allowance`` tokens.
 
-        Where even the first trial of the window does not fit, the prompt with this trial alone is returned, and is too
-        long: its ``tokens`` say so.
+        The parents that a brief names come before all others; the first of them is shown last, as the current x. Where
+        even the first trial does not fit, the prompt with this trial alone is returned, and is too long: its
+        ``tokens`` say so.
         """
         system = prompts.fill(self._system_prompt, {"task_description": history.problem.task})
-        ranked = self._window.ranked(history)
+        form: Form = FullText() if brief is None else brief.form
+        human_prompt = prompts.in_form(self._human_prompt, form)
+        parents, notes = ((), ()) if brief is None else (brief.parents, brief.notes)
+        ranked = _with_parents(self._window.ranked(history), parents)
         if not ranked:
-            return first_prompt(history, self.measure, system, self._human_prompt)
+            return first_prompt(history, self.measure, system, human_prompt, form, notes)
         used = self.measure.count(system) + TURN_TOKENS
-        asking = _Asked(history, self._human_prompt, self._window.rule)
+        asking = _Asked(history, human_prompt, self._window, tuple(trial.id for trial in parents), notes)
         page = _Page(self._writer, self.measure, asking, ranked, allowance)
         shown, tokens = page.fitting(ranked, allowance - used)
         return Prompt((Message("system", system), *page.turns(shown)), used + tokens, tuple(shown))
 
 
-def first_prompt(history: History, measure: Measure, system: str, human_prompt: str) -> Prompt:
+def _with_parents(ranked: Sequence[Trial], parents: Sequence[Trial]) -> Sequence[Trial]:
+    """Put the parent first, then the best, then those to combine it with."""
+    if not parents:
+        return ranked
+    return list({trial.id: trial for trial in (parents[0], *ranked[:1], *parents[1:], *ranked)}.values())
+
+
+def first_prompt(  # noqa: PLR0913, PLR0917 - all that a prompt is made of while there is no past
+    history: History,
+    measure: Measure,
+    system: str,
+    human_prompt: str,
+    form: Form | None = None,
+    notes: Sequence[str] = (),
+) -> Prompt:
     """Ask for the first draft; or, where x0 is there but has no outcome yet, for an improvement on it."""
     problem = history.problem
     if problem.start is None:
-        asked = prompts.fill(prompts.FIRST_DRAFT_PROMPT, {"task_question": problem.question})
+        asked = prompts.fill(prompts.first_draft_prompt(form or FullText()), {"task_question": problem.question})
     else:
         values = {"x": problem.start.strip("\n"), "fx": prompts.NOT_SCORED, "task_question": problem.question}
         asked = prompts.fill(human_prompt, values)
-    messages = (Message("system", system), Message("user", _joined([*_guidance(history), asked])))
+    messages = (Message("system", system), Message("user", _joined([*_guidance(history), *notes, asked])))
     return Prompt(messages, sum(measure.count(message.content) + TURN_TOKENS for message in messages))
 
 
@@ -124,21 +149,40 @@ class _Asked:
 
     history: History
     human_prompt: str
-    rule: str
+    window: WindowPolicy
+    parents: tuple[int, ...] = ()
+    briefed: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        return self.window.rule
+
+    def place(self, trial: Trial) -> tuple[bool, float, int]:
+        """Say where a trial stands in the chat: the parent last, the others by age, or by score if the window says so.
+
+        A failure comes before every score.
+        """
+        last = self.parents[:1] == (trial.id,)
+        if not getattr(self.window, "ascending", False):
+            return last, 0.0, trial.id
+        return last, -math.inf if trial.score is None else trial.score, trial.id
 
     def selection(self, shown: int) -> list[str]:
         """Say how many trials are shown, unless it is all of them; belongs to the first user turn."""
         total = len(self.history.trials)
         return [prompts.selection_note(shown, total, self.rule)] if shown < total else []
 
-    def notes(self, current: Trial, digits: int, *, alone: bool) -> list[str]:
-        best = self.history.best
+    def notes(self, current: Trial, digits: int, earlier: Sequence[Trial]) -> list[str]:
+        best, shown = self.history.best, {trial.id for trial in earlier}
         note = []
         if best is None or best.score is None:
             note = [prompts.none_scored_note(current.id)]
-        elif not alone or best.id != current.id:
-            note = [prompts.best_note(best.id, prompts.show_score(best.score, digits), current.id)]
-        return [*note, *_guidance(self.history)]
+        elif earlier or best.id != current.id:
+            score = prompts.show_score(best.score, digits)
+            note = [prompts.best_note(best.id, score, current.id, shown=best.id in shown)]
+        if others := [number for number in self.parents[1:] if number in shown]:
+            note.append(prompts.combine_note(others))
+        return [*note, *_guidance(self.history), *self.briefed]
 
     def question(self, text: str, outcome: str) -> str:
         values = {"x": text.strip("\n"), "fx": outcome, "task_question": self.history.problem.question}
@@ -151,8 +195,9 @@ class _Asked:
     def unfilled(self) -> list[str]:
         """Return the parts that do not depend on the trials."""
         widest = prompts.selection_note(10**6, 10**6, self.rule)
-        best = prompts.none_scored_note(10**6)
-        return [self.human_prompt, self.history.problem.question, widest, best, *_guidance(self.history)]
+        best = [prompts.none_scored_note(10**6), prompts.combine_note(self.parents[1:])]
+        guidance = _guidance(self.history)
+        return [self.human_prompt, self.history.problem.question, widest, *best, *guidance, *self.briefed]
 
 
 class _Page:
@@ -171,22 +216,23 @@ class _Page:
         self._earlier = {trial.id: writer.earlier(trial, self._status[trial.id], limit) for trial in ranked}
 
     def fitting(self, ranked: Sequence[Trial], room: int) -> tuple[list[Trial], int]:
-        """Return the trials that fit into ``room`` tokens, in the order of their ids, and how many they take.
+        """Return the trials that fit into ``room`` tokens, in the order of the chat, and how many they take.
 
         The first is in; each other one if it fits beside those ranked higher.
         """
-        frame = sum(map(self._count, self._asked.unfilled())) + 4 * TURN_TOKENS
+        place = self._asked.place
+        frame = sum(map(self._count, self._asked.unfilled())) + (4 + len(self._asked.briefed)) * TURN_TOKENS
         chosen, last = [ranked[0]], ranked[0]
         used, more = frame + self._as_earlier(last), self._as_current(last)
         for trial in ranked[1:]:
             wider = used + self._as_earlier(trial)
-            current = more if trial.id < last.id else self._as_current(trial)
+            current = more if place(trial) < place(last) else self._as_current(trial)
             if wider + current <= room:
                 chosen.append(trial)
-                used, more, last = wider, current, max(last, trial, key=_number)
+                used, more, last = wider, current, max(last, trial, key=place)
         if len(chosen) == 1:
             used -= self._count(self._earlier[last.id].proposed.content) + TURN_TOKENS
-        return sorted(chosen, key=_number), used + more
+        return sorted(chosen, key=place), used + more
 
     def turns(self, shown: Sequence[Trial]) -> Iterator[Message]:
         """Yield user and assistant turns in alternation, beginning and ending with a user's."""
@@ -200,7 +246,7 @@ class _Page:
                 yield turns.result
             yield self._earlier[current.id].proposed
             head = []
-        notes = self._asked.notes(current, self._digits, alone=not earlier)
+        notes = self._asked.notes(current, self._digits, shown[:-1])
         yield Message("user", _joined([*head, *notes, self._asked.question(current.text, self._outcome(current))]))
 
     def _outcome(self, current: Trial) -> str:
@@ -214,10 +260,6 @@ class _Page:
         """Count what a trial takes when its result stands in the last turn, with the text once more, not in its own."""
         text, outcome = self._count(trial.text) * self._asked.copies, self._count(self._outcome(trial))
         return text + outcome - self._count(self._earlier[trial.id].result.content)
-
-
-def _number(trial: Trial) -> int:
-    return trial.id
 
 
 def _guidance(history: History) -> list[str]:

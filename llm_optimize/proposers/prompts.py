@@ -14,15 +14,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llm_optimize.errors import BadInput
+from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.text.fences import fence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llm_optimize.proposers.forms.form import Form
+
 __all__ = [
     "ANSWER_NOW",
     "CALL_NOT_POSSIBLE",
-    "FIRST_DRAFT_PROMPT",
     "GUIDANCE_REMINDER",
     "HUMAN_OPTIMIZATION_PROMPT",
     "NOT_CALLED",
@@ -33,10 +35,13 @@ __all__ = [
     "beginning_note",
     "best_note",
     "check_human_prompt",
+    "combine_note",
     "duplicate_reason",
     "failed",
     "fill",
+    "first_draft_prompt",
     "guidance_note",
+    "in_form",
     "none_scored_note",
     "opening",
     "proposed",
@@ -64,13 +69,13 @@ where higher is better, and often feedback in words. Your aim is the input x wit
 
 {task_description}"""
 
-_RULES = """\
-- Be brief: in one to three sentences, say what {about} and what you change.
-- Then give the complete new x, not only the part that changes, in exactly one fenced code block. Its last line holds \
-nothing but the closing fence. If x itself holds code fences, enclose it in a longer one (````).
-- Use triple backticks for nothing else."""
+_FORM_HEAD = "Answer in this form:\n"
+_ABOUT = "is still missing, why the last attempt scored as it did,"
+_ABOUT_FIRST = "a good x needs"
+_RULES = _FORM_HEAD + FullText().rules(_ABOUT)
 
-HUMAN_OPTIMIZATION_PROMPT = """\
+HUMAN_OPTIMIZATION_PROMPT = (
+    """\
 The current x:
 
 ```
@@ -85,21 +90,24 @@ The result f(x):
 
 {task_question}
 
-Answer in this form:
-""" + _RULES.replace("{about}", "is still missing, why the last attempt scored as it did,")
+"""
+    + _RULES
+)
 
-FIRST_DRAFT_PROMPT = """\
+_FIRST_DRAFT_PROMPT = (
+    """\
 There is no x yet: write the first one.
 
 {task_question}
 
-Answer in this form:
-""" + _RULES.replace("{about}", "a good x needs")
+"""
+    + _FORM_HEAD
+)
 
 REASK_PROMPT = """\
 That answer was not evaluated: {reason}.
 
-Answer again, in the form asked for: a few words, then the complete new x in one fenced code block."""
+Answer again, in the form asked for: {reminder}."""
 
 NOT_SCORED = "not scored yet"
 
@@ -155,6 +163,19 @@ def check_human_prompt(human_prompt: str) -> None:
     if "{x}" not in human_prompt:
         msg = "human_prompt has no slot {x}, so the model would not see the candidate: put {x} where it belongs"
         raise BadInput(msg)
+
+
+def in_form(human_prompt: str, form: Form) -> str:
+    """Return a human prompt that asks for answers in this form, in place of the default one or behind the user's."""
+    if form.name == FullText().name:
+        return human_prompt
+    head = human_prompt.removesuffix(_RULES).rstrip("\n")
+    return f"{head}\n\n{_FORM_HEAD}{form.rules(_ABOUT)}"
+
+
+def first_draft_prompt(form: Form) -> str:
+    """Return the prompt with the slot ``{task_question}`` that asks for the first text, in full if need be."""
+    return _FIRST_DRAFT_PROMPT + (FullText() if form.needs_parent else form).rules(_ABOUT_FIRST)
 
 
 def score_digits(scores: Sequence[float]) -> int:
@@ -256,11 +277,18 @@ def standing_part(human_prompt: str) -> tuple[str, str]:
     return human_prompt[:cut], human_prompt[cut:].strip("\n")
 
 
-def best_note(attempt: int, score: str, current: int) -> str:
+def best_note(attempt: int, score: str, current: int, *, shown: bool = True) -> str:
     """Name the best attempt so far, which is what there is to beat, and the current one."""
     if attempt == current:
         return f"The current x is attempt #{current}, the best so far."
-    return f"The current x is attempt #{current}. The best so far is attempt #{attempt}, shown above, score {score}."
+    where = ", shown above" if shown else ""
+    return f"The current x is attempt #{current}. The best so far is attempt #{attempt}{where}, score {score}."
+
+
+def combine_note(others: Sequence[int]) -> str:
+    """Ask for one candidate out of several."""
+    named = " and ".join(f"#{number}" for number in others)
+    return f"Combine the current x with attempt {named}, shown above: keep what is good in each of them."
 
 
 def none_scored_note(current: int) -> str:
@@ -281,6 +309,6 @@ def duplicate_reason(attempt: int | None, result: str) -> str:
     return f"this is exactly attempt #{attempt}, which {result}: propose something different"
 
 
-def reask(reason: str) -> str:
-    """Ask again after an answer that holds no candidate, or an old one; ``reason`` is a clause without a full stop."""
-    return fill(REASK_PROMPT, {"reason": reason.rstrip(".")})
+def reask(reason: str, reminder: str) -> str:
+    """Ask again after an answer that holds no candidate, or an old one; both are clauses without a full stop."""
+    return fill(REASK_PROMPT, {"reason": reason.rstrip("."), "reminder": reminder})

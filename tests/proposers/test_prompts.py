@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from llm_optimize import constants
 from llm_optimize.errors import BadInput
 from llm_optimize.proposers import prompts
+from llm_optimize.proposers.forms.full_text import FullText
 
 
 def test_slots_are_filled_once_and_other_braces_are_left_alone():
@@ -33,7 +34,7 @@ def test_the_prompts_have_the_predecessors_slots():
     """Custom prompts made from ours keep working: the slots are the documented ones, each once."""
     assert prompts.SYSTEM_PROMPT.count("{task_description}") == 1
     assert [prompts.HUMAN_OPTIMIZATION_PROMPT.count(slot) for slot in ("{x}", "{fx}", "{task_question}")] == [1, 1, 1]
-    assert "{x}" not in prompts.FIRST_DRAFT_PROMPT
+    assert "{x}" not in prompts.first_draft_prompt(FullText())
 
 
 def test_a_human_prompt_without_x_is_refused():
@@ -75,7 +76,7 @@ def test_outcomes_in_words():
 
 def test_asking_again_and_guidance_hold_what_they_are_about():
     """The reason, the number of a repeated attempt and every line of guidance reach the model."""
-    assert "not evaluated: it was cut off." in prompts.reask("it was cut off.")
+    assert "not evaluated: it was cut off." in prompts.reask("it was cut off.", FullText().reminder)
     assert "attempt #12, which scored 0.5" in prompts.duplicate_reason(12, "scored 0.5")
     note = prompts.guidance_note(["keep it short", "no {x}"])
     assert "must follow" in note

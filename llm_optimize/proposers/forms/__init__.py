@@ -1,0 +1,1 @@
+"""How a reply carries a candidate: small exchangeable policies, one file each."""

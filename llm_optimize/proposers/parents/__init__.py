@@ -1,0 +1,1 @@
+"""What the next candidate is built on: small exchangeable policies, one file each."""

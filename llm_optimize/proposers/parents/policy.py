@@ -1,0 +1,34 @@
+"""The seam of the parent policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_optimize.core.history import History
+    from llm_optimize.core.types import Trial
+
+__all__ = ["ParentPolicy"]
+
+
+class ParentPolicy(Protocol):
+    """Chooses what a draft is to build on; a pure function of the history and of its seed and slot.
+
+    Random numbers come from :func:`~llm_optimize.proposers.seeding.dice`. An index that follows the history is allowed
+    as a cache; the cost of a choice must not depend on the number of trials.
+    """
+
+    def choose(self, history: History, draft: int) -> Sequence[Trial]:
+        """Return the parents of a draft.
+
+        Args:
+            history: the past, with seed and slot.
+            draft: ordinal of the draft within the proposal, from 0.
+
+        Returns:
+            The attempt to build on; behind it those to combine it with, one for a crossover. Empty while there is
+            none, or to leave it to the window: then the latest attempt that is shown is the current x.
+        """
+        ...
