@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize import llm
+from llm_optimize.core.consulting import Consult, Dialog
 from llm_optimize.core.printing import Printer
 from llm_optimize.core.result import Result
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
@@ -74,6 +75,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     noise: Noise | Literal["auto"] | None = None,
     final: Scorer | None = None,
     suspicious_above: float | None = None,
+    interactive: int | None = None,
 ) -> Result:
     r"""Make a text better: propose, score, repeat; stop at a score or when a budget is spent.
 
@@ -107,6 +109,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         noise: "auto" or a :class:`Noise` tests candidates again where scores vary; None scores each once.
         final: scores x0 and the winner on sealed examples, once, after the search.
         suspicious_above: a score above it ends the run, the candidate kept for inspection.
+        interactive: evaluations after which, again and again, a person is asked at the terminal.
 
     Returns:
         A :class:`Result`; it unpacks as ``best_score, scores, best_x``. After Ctrl-C, a spent budget or an endpoint
@@ -183,6 +186,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     noise: Noise | Literal["auto"] | None = None,
     final: Scorer | None = None,
     suspicious_above: float | None = None,
+    interactive: int | None = None,
     layout: Literal["window", "epochs"] = "window",
     settings: Mapping[str, Any] | None = None,
 ) -> Study:
@@ -219,6 +223,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         noise=noise,
         final=final,
         suspicious_above=suspicious_above,
+        consult=None if interactive is None else Consult(interactive, Dialog()),
         observers=observers,
         settings=settings,
         order=_order(proposer),

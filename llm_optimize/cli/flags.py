@@ -174,5 +174,6 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "budget-tokens": (whole(1), "N", "cap on prompt and completion tokens"),
     "budget-usd": (_above_zero, "USD", "cap on dollars, for models whose price is known or told"),
     "budget-seconds": (_above_zero, "S", "cap on wall time of all sessions together"),
+    "interactive": (whole(1), "N", "ask at the terminal after every N evaluations: accept, reject, pin, edit, guide"),
     "eval-timeout": (_above_zero, "S", "seconds after which a candidate counts as failed"),
 }

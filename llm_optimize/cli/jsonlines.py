@@ -81,7 +81,8 @@ def event_fields(event: Event) -> dict[str, Any]:
             about = {"id": event.candidate_id, "part": event.part, "serial": event.serial, "seconds": event.seconds}
             return fields | about | _outcome_fields(event.outcome)
         case Guided():
-            return fields | {"text": event.text}
+            decided = {} if event.act == "say" else {"act": event.act, "id": event.candidate_id}
+            return fields | {"text": event.text} | decided
         case Stopped():
             return fields | {"reason": event.reason}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from llm_optimize.cli.wording import clean, one_line, score_text
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Told
+from llm_optimize.core.hand import said
 from llm_optimize.core.types import Evaluation
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def sentence(event: Event, history: History) -> str:
         case Retold():
             return _retold(event, history)
         case Guided():
-            return f"guidance: {clean(event.text, _LONGEST)}"
+            return clean(said(event), _LONGEST)
         case _:
             return ""
 

@@ -50,6 +50,7 @@ class Options:
         tune: see build().
         budget: see build().
         eval_timeout: see build().
+        interactive: see build().
         price: the model's, dollars per million tokens: (in, out) or (in, out, cached); None for the known one.
     """
 
@@ -62,6 +63,7 @@ class Options:
     tune: Any
     budget: Budget
     eval_timeout: float | None
+    interactive: int | None = None
     price: Sequence[float] | None = None
 
     @property
@@ -125,6 +127,7 @@ def resolve(task: TaskFile, flags: Mapping[str, Any]) -> Options:
         tune=file.get("TUNE"),
         budget=Budget(**{**(file.get("BUDGET") or {}), **caps}),
         eval_timeout=flags.get("eval_timeout", file.get("EVAL_TIMEOUT")),
+        interactive=flags.get("interactive"),
         price=flags.get("price"),
     )
 

@@ -75,6 +75,7 @@ class Job:
             resume=self.resume,
             seed=options.seed,
             eval_timeout=options.eval_timeout,
+            interactive=options.interactive,
             observers=(watcher,),
             settings={
                 "file": self.task.where,
@@ -118,7 +119,9 @@ def _watcher(job: Job, *, json: bool, quiet: bool) -> Watcher:
         return JsonLines(job.name)
     if quiet:
         return Silence()
-    return LiveView(job.options.budget, job.options.max_steps) if is_terminal(sys.stderr) else Lines()
+    if job.options.interactive is not None or not is_terminal(sys.stderr):
+        return Lines()  # a view that redraws itself would write over what a person types
+    return LiveView(job.options.budget, job.options.max_steps)
 
 
 @contextmanager

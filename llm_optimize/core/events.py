@@ -103,15 +103,19 @@ class Retold:
 
 @dataclass(frozen=True, slots=True)
 class Guided:
-    """A person said something that the next prompts must contain; any process may append it.
+    """A person said or decided something; any process may append it.
 
     Attributes:
-        text: the guidance.
+        text: what the next prompts must contain; why a candidate is rejected; the text of an injected candidate.
         at: seconds since the epoch.
+        act: ``say``, ``reject``, ``pin``, ``unpin``, ``accept`` or ``inject``; see :mod:`llm_optimize.core.hand`.
+        candidate_id: whom a decision is about.
     """
 
     text: str
     at: float = 0.0
+    act: str = "say"
+    candidate_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +242,10 @@ def _dump_told(event: Told | Retold) -> dict[str, Any]:
     }
 
 
+def _dump_guided(event: Guided) -> dict[str, Any]:
+    return {"text": event.text} | ({} if event.act == "say" else {"act": event.act, "id": event.candidate_id})
+
+
 def _dump_stopped(event: Stopped) -> dict[str, Any]:
     unfinished = {unit: _dump_rows(account) for unit, account in event.unfinished.items()}
     return {"reason": event.reason, **({"unfinished": unfinished} if unfinished else {})}
@@ -282,7 +290,7 @@ _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "proposed": _dump_proposed,
     "told": _dump_told,
     "retold": lambda event: _dump_told(event) | {"serial": event.serial, "part": event.part},
-    "guided": lambda event: {"text": event.text},
+    "guided": _dump_guided,
     "stopped": _dump_stopped,
 }
 
@@ -291,6 +299,6 @@ _LOADERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "proposed": _load_proposed,
     "told": _load_told,
     "retold": _load_retold,
-    "guided": lambda b: Guided(b["text"], b["at"]),
+    "guided": lambda b: Guided(b["text"], b["at"], b.get("act", "say"), b.get("id")),
     "stopped": _load_stopped,
 }

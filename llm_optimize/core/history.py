@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.core.account import Account
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Stopped, Told
+from llm_optimize.core.hand import Hand
 from llm_optimize.core.leaders import Leaders, ranked
 from llm_optimize.core.past import Past, Record
 from llm_optimize.core.types import Candidate, Outcome, Problem, Trial, Usage
@@ -54,6 +55,7 @@ class History:
         retold: evaluations of candidates that had been told before, whatever they were for.
         fresh: by id: the outcomes, after the search, of the start and of the chosen candidate.
         sealed: by id: their outcomes on the sealed examples.
+        hand: what a person decided about candidates.
         born: when the study was first opened, seconds since the epoch; with the name, the study's identity.
 
     Example:
@@ -78,6 +80,7 @@ class History:
     reason: str | None = None
     born: float = 0.0
     account: Account = Account()
+    hand: Hand = field(default_factory=Hand)
     unfinished: Mapping[str, Account] = field(default_factory=dict)
     retold: int = 0
     fresh: Mapping[int, tuple[Outcome, ...]] = field(default_factory=dict)
@@ -118,7 +121,7 @@ class History:
     @property
     def retests(self) -> int:
         """Evaluations that joined earlier ones of the same candidate."""
-        return self._again
+        return self._again - len(self.hand.rejected)
 
     @property
     def sigma(self) -> float | None:
@@ -216,7 +219,7 @@ class History:
             case Opened():
                 return self._after_opened(event)
             case Guided():
-                return self._next(guidance=(*self.guidance, event.text), guided=(*self.guided, self._told))
+                return self._after_guided(event)
             case Stopped():
                 closed = self.active_seconds(event.at)
                 costs = self._costs(unfinished={**self.unfinished, **event.unfinished})
@@ -241,7 +244,26 @@ class History:
     def _after_opened(self, event: Opened) -> History:
         clock = (self.active_seconds(), event.at, event.at)
         born = self.born or event.at
-        return self._next(problem=event.problem, seed=event.seed, reason=None, fruitless=0, born=born, _clock=clock)
+        hand = replace(self.hand, accepted=None)
+        opened = self._next(
+            problem=event.problem, seed=event.seed, reason=None, fruitless=0, born=born, hand=hand, _clock=clock
+        )
+        return opened if self.hand.accepted is None else replace(opened, best=opened.first())
+
+    def _after_guided(self, event: Guided) -> History:
+        if event.act == "say":
+            return self._next(guidance=(*self.guidance, event.text), guided=(*self.guided, self._told))
+        hand = self.hand.after(event)
+        trial = None if event.candidate_id is None else self.trial(event.candidate_id)
+        decided = self._next(hand=hand)
+        if event.act == "reject" and trial is not None and trial.id not in self.hand.rejected:
+            return _joined(decided, trial.judged(hand.judged(trial.id, trial.outcome)))
+        return replace(decided, best=trial) if event.act == "accept" else decided
+
+    def first(self) -> Trial | None:
+        """Return the trial to name as the best: the one that was accepted by hand, else the top one."""
+        accepted = None if self.hand.accepted is None else self.trial(self.hand.accepted)
+        return accepted or next(iter(self.top(1)), None)
 
     def _after_proposed(self, event: Proposed) -> History:
         record = self._own_record()
@@ -264,7 +286,7 @@ class History:
         if candidate is None:
             msg = f"candidate {event.candidate_id} is not pending: it is unknown or has been told already"
             raise ValueError(msg)
-        trial = Trial(candidate, event.outcome, event.seconds)
+        trial = Trial(candidate, self.hand.judged(candidate.id, event.outcome), event.seconds)
         record = self._own_record()
         record.position_by_id[candidate.id] = self._told
         record.trials.append(trial)
@@ -279,7 +301,7 @@ class History:
             _clock=self._ticked(event.at),
             **self._costs_with(f"evaluation/{candidate.id}", spent, event.account.completed(spent, "scorer")),
         )
-        best = next(iter(told.top(1)), None)
+        best = told.first()
         return replace(told, best=best, stale=0 if best is trial else self.stale + 1)
 
     def _after_retold(self, event: Retold) -> History:
@@ -351,5 +373,6 @@ def _joined(history: History, trial: Trial) -> History:
     position = record.position_by_id[trial.id]
     record.retested(position, trial, len(history.trials))
     leaders = history._leaders.retested(trial, position)  # noqa: SLF001 - as above
-    joined = replace(history, _again=history.retests + 1, _leaders=leaders, _settled=False)
-    return replace(joined, best=next(iter(joined.top(1)), None))
+    again = history._again + 1  # noqa: SLF001 - as above
+    joined = replace(history, _again=again, _leaders=leaders, _settled=False)
+    return replace(joined, best=joined.first())

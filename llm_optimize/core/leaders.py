@@ -47,9 +47,10 @@ class Leaders:
         return Leaders(rows, self.tested, cut)
 
     def retested(self, trial: Trial, position: int) -> Leaders:
-        """Return the leaders after the score of a trial has changed; O(1)."""
+        """Return the leaders after the score of a trial has changed, or is none any more; O(1)."""
         if trial.score is None:
-            return self
+            rows = tuple(row for row in self.rows if row[1] != position)
+            return Leaders(rows, tuple(row for row in self.tested if row[1] != position), self.cut)
         row = (-trial.score, position, trial)
         rows, cut = self._placed(tuple(one for one in self.rows if one[1] != position), row)
         tested = [one for one in self.tested if one[1] != position]

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.account import LOST
 from llm_optimize.core.alike import Alike
-from llm_optimize.core.events import Guided, Retold, Told
+from llm_optimize.core.events import Retold, Told
 from llm_optimize.core.fresh import evaluate_afresh
 from llm_optimize.core.ledger import UnitGuard, usual_cost
 from llm_optimize.core.metering import entered
-from llm_optimize.core.numbering import record_proposal
+from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.plan import Ending, Plan
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Failure, Usage
@@ -82,6 +82,7 @@ class Loop:
         self._reason: str | None = None
         self._error: LLMOptimizeError | None = None
         self._alike = Alike()
+        self._consulted = len(journal.history.trials)
         self._is_broken = False  # a call was refused or failed: nothing more is begun, not even what ends a run
         alone = plan.parallel == 1 and plan.eval_timeout is None and plan.budget.seconds is None
         self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads()
@@ -108,12 +109,15 @@ class Loop:
         """Begin whatever may be begun now: evaluations of waiting candidates first, then proposals."""
         self._begin_here()
         while said := self._plan.order.guidance_at(self._journal.position):
-            self._journal.record(Guided(said, time.time()))
+            self._journal.record(replace(said, at=time.time()))
             self._begin_here()
 
     def _begin_here(self) -> None:
         self._journal.refresh()
         self._plan.ledger.fold(self._journal.history.logged)
+        if not self._journal.history.opening and self._may(self._scoring()):
+            self._consult()
+            self._ready.extendleft(reversed(record_injected(self._journal)))
         while self._ready and self._scoring() < self._plan.parallel and self._may(self._scoring()):
             self._evaluate(self._ready.popleft())
         while (again := self._due()) is not None and self._may(self._scoring()):
@@ -122,6 +126,13 @@ class Loop:
             self._propose(n, slot)
         while not self._is_broken and (again := self._ending()) is not None:
             self._test_again(again)
+
+    def _consult(self) -> None:
+        consult, history = self._plan.consult, self._journal.history
+        if consult is not None and consult.due(history, self._consulted):
+            self._consulted = len(history.trials)
+            for event in consult.ask(history):
+                self._journal.record(replace(event, at=time.time()))
 
     def _may(self, in_flight: int) -> bool:
         """Say whether one more unit of work may begin beside ``in_flight``; the first reason against it stays."""

@@ -116,7 +116,7 @@ class Noise:
 
     def choice(self, history: History) -> Trial | None:
         """Return the candidate to trust: the one whose true score has the highest lower confidence bound."""
-        if not history.sigma:
+        if not history.sigma or history.hand.accepted is not None:
             return history.best
         known = [one for one in self.estimates(history) if not one.trial.tally.failed]
         return max(known, key=lambda one: (one.mean - one.error, -one.trial.id)).trial if known else history.best

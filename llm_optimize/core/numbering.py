@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from llm_optimize.core.journal import Journal
     from llm_optimize.core.types import Draft, Proposal
 
-__all__ = ["number", "record_proposal"]
+__all__ = ["number", "record_injected", "record_proposal"]
+
+_HUMAN = "human"
+
+
+def record_injected(journal: Journal) -> tuple[Candidate, ...]:
+    """Number and log the candidates that people wrote since; one that the study knows is left out."""
+    fresh = []
+    for text in journal.history.hand.texts:
+        if journal.history.seen(text) is None:
+            candidate = Candidate(journal.history.next_id, text, origin=_HUMAN, parent=journal.history.hand.pinned)
+            journal.record(Proposed((candidate,), at=time.time()))
+            fresh.append(candidate)
+    return tuple(fresh)
 
 
 def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Account) -> tuple[Candidate, ...]:

@@ -6,10 +6,10 @@ exactly only if its results are folded in the order of the first time, and each 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llm_optimize.core.events import Guided, Proposed, Retold, Told
+from llm_optimize.core.events import Guided, Proposed, Retold, Told, dump, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Order", "takes_place"]
 
 _GUIDED = "guided"
+_DECIDED = "decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Order:
     Attributes:
         course: (kind, what) of each result and each word of guidance: ``("proposal", 3)`` is the proposal of slot 3,
             ``("evaluation", 12)`` the outcome of candidate 12, ``("retest", 5)`` that of the re-test with this
-            ordinal, ``("guided", text)`` what a person said.
+            ordinal, ``("guided", text)`` what a person said, ``("decided", JSON)`` what one decided about a candidate.
         begun: by slot: the length of the course when that proposal was begun.
 
     Example:
@@ -51,10 +52,13 @@ class Order:
         kind, what = self.course[position] if position < len(self.course) else (_GUIDED, "")
         return None if isinstance(what, str) else (kind, what)
 
-    def guidance_at(self, position: int) -> str:
-        """Return what a person said at a place in the course; empty where something else came."""
-        what = self.course[position][1] if position < len(self.course) else ""
-        return what if isinstance(what, str) else ""
+    def guidance_at(self, position: int) -> Guided | None:
+        """Return what a person said or decided at a place in the course; None where something else came."""
+        kind, what = self.course[position] if position < len(self.course) else ("", 0)
+        if not isinstance(what, str):
+            return None
+        event = load(_GUIDED, what) if kind == _DECIDED else Guided(what)
+        return event if isinstance(event, Guided) else None
 
     def free_slot(self, history: History, taken: frozenset[int], position: int) -> int | None:
         """Return the slot of the proposal to begin now, or None while those that are left have to wait."""
@@ -77,6 +81,6 @@ def _step(event: Event) -> tuple[str, int | str]:
         case Retold():
             return "retest", event.serial
         case Guided():
-            return _GUIDED, event.text
+            return (_GUIDED, event.text) if event.act == "say" else (_DECIDED, dump(replace(event, at=0.0))[1])
     msg = f"{type(event).__name__} is no step"
     raise TypeError(msg)

@@ -10,6 +10,7 @@ from llm_optimize.core.retesting import Retesting
 
 if TYPE_CHECKING:
     from llm_optimize.core.budget import Budget
+    from llm_optimize.core.consulting import Consult
     from llm_optimize.core.ledger import Ledger
     from llm_optimize.core.protocols import Executor, Proposer, Scorer, Stopper
     from llm_optimize.errors import LLMOptimizeError
@@ -49,6 +50,7 @@ class Plan:
         notice_after: seconds after which a candidate that is still in the scorer is named in a warning, once.
         order: of an earlier run that this one repeats.
         retesting: which candidates are evaluated more than once.
+        consult: when a person is asked, or None.
     """
 
     proposer: Proposer
@@ -63,3 +65,4 @@ class Plan:
     notice_after: float = 30.0
     order: Order = field(default_factory=Order)
     retesting: Retesting = field(default_factory=Retesting)
+    consult: Consult | None = None

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TextIO
 
 from llm_optimize.core.events import Guided, Proposed, Retold, Stopped, Told
+from llm_optimize.core.hand import said
 from llm_optimize.core.types import Candidate, Evaluation
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Printer:
             case Retold():
                 self._retold(event)
             case Guided():
-                self._print(f"guidance: {event.text}", _IDEA)
+                self._print(said(event), _IDEA)
             case Stopped():
                 self._stopped(event)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize.core.budget import Budget
 from llm_optimize.core.events import Guided, Proposed, Told
+from llm_optimize.core.hand import accepted_by_hand, checked
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
 from llm_optimize.core.loop import Loop
 from llm_optimize.core.metering import entered
 from llm_optimize.core.noise import Noise, policy
-from llm_optimize.core.numbering import record_proposal
+from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.order import Order
 from llm_optimize.core.plan import Ending, Plan
 from llm_optimize.core.retesting import Retesting
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from llm_optimize.core.consulting import Consult
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import Executor, Observer, Proposer, Scorer, Stopper, Store
     from llm_optimize.core.types import Problem
@@ -68,6 +71,7 @@ class Study:
         noise: Noise | Literal["auto"] | None = None,
         final: Scorer | None = None,
         suspicious_above: float | None = None,
+        consult: Consult | None = None,
     ) -> None:
         """Check the numbers and keep the parts; the store is touched on first use.
 
@@ -91,6 +95,7 @@ class Study:
             noise: how candidates are tested again; "auto" does so if two scores of the start differ, None never.
             final: scores on sealed examples, called once each for the start and for the winner, after the search.
             suspicious_above: a score above it ends the run with its candidate for inspection.
+            consult: asks a person every few evaluations; see :mod:`llm_optimize.core.consulting`.
 
         Raises:
             BadInput: ``parallel``, ``ideas``, ``eval_timeout`` or ``noise`` makes no sense.
@@ -102,12 +107,13 @@ class Study:
         self.problem = problem
         self._seed = seed
         self._settings = dict(settings or {})
-        rules: list[Stopper] = [] if suspicious_above is None else [Suspicious(suspicious_above)]
+        rules: list[Stopper] = [accepted_by_hand]
+        rules += [] if suspicious_above is None else [Suspicious(suspicious_above)]
         rules += [] if stop is None else [stop]
         ledger = Ledger(budget or Budget())
         self._plan = Plan(
             proposer, scorer, AnyOf(tuple(rules)), budget or Budget(), ledger, executor, parallel, ideas, eval_timeout,
-            notice_after, order or Order(), Retesting(policy(noise), final),
+            notice_after, order or Order(), Retesting(policy(noise), final), consult,
         )  # fmt: skip
         self._journal = Journal(store, name, observers)
         self._is_open = False
@@ -189,6 +195,7 @@ class Study:
         self._open()
         self._journal.refresh()
         self._propose_start()
+        record_injected(self._journal)
         waiting = deque(one for one in self._journal.history.pending if one.id not in self._handed)
         while len(waiting) < n:
             fresh = self._new(n - len(waiting))
@@ -223,11 +230,45 @@ class Study:
         Raises:
             BadInput: the text is empty.
         """
-        if not text.strip():
-            msg = "guidance is empty: say what the next proposals should heed"
-            raise BadInput(msg)
+        self._decide(Guided(text))
+
+    def reject(self, candidate: Candidate | int, why: str = "") -> None:
+        """Count a candidate as failed, for the reason that the model is told: it is not built on, and not returned.
+
+        Raises:
+            BadInput: the candidate is unknown, or was rejected before.
+        """
+        self._decide(Guided(why, act="reject", candidate_id=_number(candidate)))
+
+    def pin(self, candidate: Candidate | int | None) -> None:
+        """Have proposals build on a candidate, whatever scores best; None leaves it to the search again.
+
+        Raises:
+            BadInput: the candidate is unknown, or has no score.
+        """
+        act = "unpin" if candidate is None else "pin"
+        self._decide(Guided("", act=act, candidate_id=None if candidate is None else _number(candidate)))
+
+    def accept(self, candidate: Candidate | int) -> None:
+        """Take a candidate as the result: a run that is under way ends, and returns it.
+
+        Raises:
+            BadInput: the candidate is unknown, or has no score.
+        """
+        self._decide(Guided("", act="accept", candidate_id=_number(candidate)))
+
+    def inject(self, text: str) -> None:
+        """Have a candidate evaluated that a person wrote, before the next proposal; it counts as a step.
+
+        Raises:
+            BadInput: the text is empty, or the study knows it.
+        """
+        self._decide(Guided(text, act="inject"))
+
+    def _decide(self, event: Guided) -> None:
         self._open()
-        self._journal.record(Guided(text, time.time()))
+        self._journal.refresh()
+        self._journal.record(replace(checked(self._journal.history, event), at=time.time()))
 
     def close(self, reason: str = "closed") -> None:
         """End the session and give the study up to others; a closed study opens again on use."""
@@ -277,6 +318,10 @@ class Study:
                 guard.give_up()
         ledger.drop(unit, self._journal.history.logged)
         return candidates
+
+
+def _number(candidate: Candidate | int) -> int:
+    return candidate if isinstance(candidate, int) else candidate.id
 
 
 def _check_at_least_one(**numbers: int) -> None:

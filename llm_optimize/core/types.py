@@ -258,6 +258,10 @@ class Trial:
         before = self.tally if self.tally.n or self.tally.failed else Tally().plus(self.outcome)
         return Trial(self.candidate, self.outcome, self.seconds, before.plus(outcome))
 
+    def judged(self, outcome: Outcome) -> Trial:
+        """Return the trial with another outcome in place of its first, by a person's decision."""
+        return Trial(self.candidate, outcome, self.seconds, self.tally)
+
     @property
     def feedback(self) -> str:
         """The evaluation's feedback, or the failure's message."""

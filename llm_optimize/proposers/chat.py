@@ -153,6 +153,9 @@ class ChatProposer:
         )
 
     def _parents(self, history: History, draft: int, angle: Angle) -> tuple[Trial, ...]:
+        pinned = None if history.hand.pinned is None else history.trial(history.hand.pinned)
+        if pinned is not None and self.layout == "window":
+            return (pinned,)
         return tuple((angle.parent or self.parent or _LATEST).choose(history, draft))
 
     def _asking(self, history: History, n: int) -> Asking:

@@ -61,7 +61,7 @@ def test_a_log_shows_its_order():
     order = Order.of(events, {4: 2})
     assert order.course == (("evaluation", 0), ("guided", "be brief"), ("proposal", 4))
     assert [order.unit_at(place) for place in range(4)] == [("evaluation", 0), None, ("proposal", 4), None]
-    assert [order.guidance_at(place) for place in range(4)] == ["", "be brief", "", ""]
+    assert [order.guidance_at(place) for place in range(4)] == [None, Guided("be brief"), None, None]
     assert [takes_place(event) for event in events] == [False, False, True, True, False, True]
 
 
