@@ -239,6 +239,34 @@ def test_rubric_judge() -> None:
     assert "3 examples x 2: agreement" in measured.stdout
 
 
+def test_meta_prompt() -> None:
+    """Instructions under which the model works better score higher; each had the same number of inner calls."""
+    inner: list[bool] = []
+
+    def answer(body, index):
+        system, shown = body["messages"][0]["content"], body["messages"][-1]["content"]
+        if "system prompt of an optimization assistant" in system:
+            return "Hypothesis: smaller steps help.\n```\nChange one thing at a time.\n\n{task_description}\n```"
+        careful = "one thing at a time" in system
+        inner.append(careful)
+        if "[w, b]" in system:
+            return f"```\n[{7 if careful else 2}, {index}]\n```"
+        if "cities" in system:
+            order = [0, 4, 2, 5, 3, 7, 1, 6] if careful else [0, 1, 2, 3, 4, 5, 7, 6]
+            turn = index % 8
+            return f"```\n{order[turn:] + order[:turn]}\n```"
+        return f"```\n{'A big red fox, out' if careful else 'Go on'} {shown.count('Attempt')}{index}\n```"
+
+    with ScriptedServer(answer) as server:
+        named = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "LLM_OPTIMIZE_MODEL": "scripted"}
+        history = run_task("meta_prompt", "--max-steps", "1", **named)
+    start, better = (trial.outcome for trial in history.trials)
+    assert better.score > start.score
+    assert len(better.examples) == 3
+    assert inner == [False] * 15 + [True] * 15
+    assert history.account.by_role()["scorer"].calls == 30
+
+
 def test_prime_speed() -> None:
     """A wrong function has no score, a faster one a higher score than the start's."""
     wrong = "def is_prime(n):\n    return n > 1 and n % 2 == 1"
