@@ -13,9 +13,9 @@ import math
 
 from llm_optimize import Evaluation, Failure, Usage, constants, optimize
 
-TASK = """The text is the system prompt of an optimization assistant, which is shown attempts and scores and answers with a
-better attempt. The score says how far it gets in five steps on three tasks, from 0 (no better than the start) to 1 (the
-best possible). Keep the slot {task_description}: each task's own description is put there."""
+TASK = """The text is the system prompt of an optimization assistant, which is shown attempts and scores, and answers
+with a better attempt. The score says how far it gets in five steps on three tasks, from 0 (no better than the start)
+to 1 (the best possible). Keep the slot {task_description}: each task's own description is put there."""
 QUESTION = "Which instructions would make the assistant find better attempts in the same number of steps?"
 MAX_STEPS = 5
 
