@@ -237,12 +237,12 @@ class _Page:
         for trial in ranked[1:]:
             wider, latest = used + self._as_earlier(trial), max(last, trial, key=place)
             current = more if latest is last else self._as_current(trial)
-            if wider + current - spared([*chosen, trial], latest.id) <= room:
+            if wider + current - spared([*chosen, trial]) <= room:
                 chosen.append(trial)
                 used, more, last = wider, current, latest
         if len(chosen) == 1:
             used -= self._count(self._earlier[last.id].proposed.content) + TURN_TOKENS
-        return sorted(chosen, key=place), used + more - spared(chosen, last.id)
+        return sorted(chosen, key=place), used + more - spared(chosen)
 
     def turns(self, shown: Sequence[Trial]) -> Iterator[Message]:
         """Yield user and assistant turns in alternation, beginning and ending with a user's."""
@@ -261,11 +261,8 @@ class _Page:
         yield Message("user", _joined([*head, *notes, self._asked.question(trial.text, self._outcome(trial))]))
 
     def _turns_of(self, shown: Sequence[Trial]) -> list[Turns]:
-        bases = self._abridging.bases(shown, shown[-1].id)
-        return [
-            self._abridging.turns(trial, bases[trial.id]) if trial.id in bases else self._earlier[trial.id]
-            for trial in shown
-        ]
+        abridged = self._abridging.turns(shown)
+        return [abridged.get(trial.id, self._earlier[trial.id]) for trial in shown]
 
     def _outcome(self, current: Trial) -> str:
         return self._writer.result(current, self._said[current.id], self._current_limit)

@@ -282,9 +282,9 @@ def proposed(idea: str, text: str) -> str:
 
 
 def abridged(attempt: int, base: int, diff: str) -> str:
-    """Show an attempt as its changes to another one that the chat shows in full."""
-    what = f"[Attempt #{attempt} was given in full; to save room only its changes to attempt #{base}, which stands in "
-    return f"{what}full in this chat, are shown here, as a unified diff:]\n\n{fence(diff)}"
+    """Show an attempt as its changes to another one that the chat shows too."""
+    what = f"[Attempt #{attempt} was given in full. To save room, only its changes to attempt #{base} are shown here"
+    return f"{what}, as a unified diff:]\n\n{fence(diff)}"
 
 
 def result_of(attempt: int, outcome: str) -> str:
