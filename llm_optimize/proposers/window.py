@@ -70,7 +70,7 @@ class Window:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts(best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0))
+        check_counts("window", best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0))
 
     @property
     def rule(self) -> str:
@@ -89,10 +89,11 @@ class Window:
         return list({t.id: t for t in chain(best[:1], recent[:1], best[1:], recent, failed)}.values()) or tail[:1]
 
 
-def check_counts(**counts: tuple[object, int]) -> None:
+def check_counts(what: str, **counts: tuple[object, int]) -> None:
     """Refuse what cannot be counted.
 
     Args:
+        what: the policy, for the message.
         counts: by the name of the field, its value and the least that it may be.
 
     Raises:
@@ -100,7 +101,7 @@ def check_counts(**counts: tuple[object, int]) -> None:
     """
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            msg = f"window: {name} is {value!r}: give a whole number, at least {least}"
+            msg = f"{what}: {name} is {value!r}: give a whole number, at least {least}"
             raise BadInput(msg)
 
 

@@ -64,7 +64,7 @@ class Diverse:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts(best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0), far=(self.far, 0))
+        check_counts("window", best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0), far=(self.far, 0))
         if not 0 <= self.quality <= 1:
             msg = f"window: quality is {self.quality!r}: give a weight from 0 to 1"
             raise BadInput(msg)

@@ -39,7 +39,7 @@ class Recent:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts(k=(self.k, 1))
+        check_counts("window", k=(self.k, 1))
 
     @property
     def rule(self) -> str:

@@ -51,7 +51,7 @@ class Top:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts(k=(self.k, 1))
+        check_counts("window", k=(self.k, 1))
         if self.k > _MOST:
             msg = f"window: k is {self.k}: give at most {_MOST}"
             raise BadInput(msg)
