@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.account import Account
-from llm_optimize.core.types import Candidate, Evaluation, Failure, Outcome, Problem, ToolUse, Usage
+from llm_optimize.core.types import Candidate, Evaluation, Failure, Learned, Outcome, Problem, ToolUse, Usage
 from llm_optimize.errors import StoreError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Proposed:
         at: seconds since the epoch.
         account: ``usage`` by role and model.
         tools: the functions that the model called on the way.
+        lessons: what was learned from the past on the way; None for nothing.
     """
 
     candidates: tuple[Candidate, ...]
@@ -55,6 +56,7 @@ class Proposed:
     at: float = 0.0
     account: Account = Account()
     tools: tuple[ToolUse, ...] = ()
+    lessons: Learned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,14 @@ def _dump_tools(tools: tuple[ToolUse, ...]) -> dict[str, Any]:
     return {"tools": [[use.name, use.arguments, use.result, use.ok, use.seconds] for use in tools]} if tools else {}
 
 
+def _dump_lessons(lessons: Learned | None) -> dict[str, Any]:
+    return {} if lessons is None else {"lessons": [lessons.upto, *lessons.texts]}
+
+
+def _load_lessons(row: Sequence[Any] | None) -> Learned | None:
+    return None if row is None else Learned(row[0], tuple(row[1:]))
+
+
 def _dump_candidate(candidate: Candidate) -> dict[str, Any]:
     return {
         "id": candidate.id,
@@ -225,6 +235,7 @@ def _dump_proposed(event: Proposed) -> dict[str, Any]:
         "note": event.note,
         **_dump_account(event.account),
         **_dump_tools(event.tools),
+        **_dump_lessons(event.lessons),
     }
 
 
@@ -282,7 +293,8 @@ def _load_proposed(body: dict[str, Any]) -> Proposed:
     candidates = tuple(Candidate(**one) for one in body["candidates"])
     tools = tuple(ToolUse(*use) for use in body.get("tools", ()))
     usage, account = Usage(*body["usage"]), _load_account(body)
-    return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools)
+    lessons = _load_lessons(body.get("lessons"))
+    return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools, lessons)
 
 
 _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {

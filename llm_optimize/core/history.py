@@ -16,13 +16,14 @@ from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, St
 from llm_optimize.core.hand import Hand
 from llm_optimize.core.leaders import Leaders, ranked
 from llm_optimize.core.past import Past, Record
-from llm_optimize.core.types import Candidate, Outcome, Problem, Trial, Usage
+from llm_optimize.core.types import Candidate, Learned, Outcome, Problem, Trial, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["History", "Past", "same_text"]
 
+_NOTHING_LEARNED = Learned()
 _NOBODYS = -1  # the version of a past that was looked up: what grows from it copies the record
 
 
@@ -56,6 +57,7 @@ class History:
         fresh: by id: the outcomes, after the search, of the start and of the chosen candidate.
         sealed: by id: their outcomes on the sealed examples.
         hand: what a person decided about candidates.
+        lessons: what the model has learned from trials that prompts may no longer show.
         born: when the study was first opened, seconds since the epoch; with the name, the study's identity.
 
     Example:
@@ -85,6 +87,7 @@ class History:
     retold: int = 0
     fresh: Mapping[int, tuple[Outcome, ...]] = field(default_factory=dict)
     sealed: Mapping[int, Outcome] = field(default_factory=dict)
+    lessons: Learned = _NOTHING_LEARNED
     _record: Record = None  # type: ignore[assignment]  # empty() and after() always give one
     _version: int = 0
     _told: int = 0
@@ -270,10 +273,12 @@ class History:
         for candidate in event.candidates:
             record.first_by_text.setdefault(same_text(candidate.text), candidate.id)
         brought = bool(event.candidates)
+        learned = event.lessons
         return self._next(
             pending=(*self.pending, *event.candidates),
             next_id=max([self.next_id, *(candidate.id + 1 for candidate in event.candidates)]),
             fruitless=0 if brought else self.fruitless + 1,
+            lessons=learned if learned is not None and learned.upto >= self.lessons.upto else self.lessons,
             _record=record,
             _failed_steps=self._failed_steps + (not brought),
             _slots=_with(self._slots, event.slot),

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ReplyLog
 
-__all__ = ["Scope", "SpendGuard", "counting", "current_scope", "entered"]
+__all__ = ["Scope", "SpendGuard", "acting_as", "counting", "current_scope", "entered"]
 
 _ROLES = {"proposal": "proposer", "evaluation": "scorer", "retest": "scorer"}
 _COUNTED: ContextVar[list[str] | None] = ContextVar("llm_optimize_counted", default=None)
+_ACTING: ContextVar[str] = ContextVar("llm_optimize_acting", default="")
 _SCOPE: ContextVar[Scope | None] = ContextVar("llm_optimize_scope", default=None)
 
 
@@ -116,10 +117,10 @@ class Scope:
         Args:
             usage: the cost.
             model: the model's name.
-            role: what the model is here; empty for the unit's own: ``proposer`` for a proposal, ``scorer`` for an
-                evaluation.
+            role: what the model is here; empty for the one of :func:`acting_as`, else the unit's own: ``proposer``
+                for a proposal, ``scorer`` for an evaluation.
         """
-        spent = Account.of(role or self._role, model, usage)
+        spent = Account.of(role or _ACTING.get() or self._role, model, usage)
         counted = _COUNTED.get()
         if counted is not None and role != LOST:
             counted.append(model)
@@ -157,6 +158,19 @@ def counting() -> Iterator[list[str]]:
         yield counted
     finally:
         _COUNTED.reset(token)
+
+
+@contextmanager
+def acting_as(role: str) -> Iterator[None]:
+    """Book the calls made inside the block under ``role``, but for those of models that have a role of their own.
+
+    One model may do different things within one unit of work; what each costs is to be seen.
+    """
+    token = _ACTING.set(role)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
 
 
 def current_scope() -> Scope | None:

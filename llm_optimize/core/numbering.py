@@ -38,7 +38,8 @@ def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Ac
     candidates, note = number(journal.history, proposal.drafts)
     notes = "; ".join(part for part in (proposal.note, note) if part)
     usage = account.total if account.rows else proposal.usage  # the scope has also seen calls that brought nothing
-    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools))
+    event = Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools, proposal.lessons)
+    journal.record(event)
     return candidates
 
 

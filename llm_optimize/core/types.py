@@ -19,6 +19,7 @@ __all__ = [
     "Draft",
     "Evaluation",
     "Failure",
+    "Learned",
     "Outcome",
     "Problem",
     "Proposal",
@@ -288,6 +289,19 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What a study has learned from its first trials, in the words of a model that was shown their feedback.
+
+    Attributes:
+        upto: how many of the told trials, in the order of their arrival, they are drawn from.
+        texts: one lesson each, a line or two, the most important first.
+    """
+
+    upto: int = 0
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What a proposer hands back: drafts, their price, and what the study should note.
 
@@ -296,9 +310,11 @@ class Proposal:
         usage: what the proposal cost, with every re-ask.
         note: why drafts are missing, in one line; empty when all is well.
         tools: the functions that were called on the way, in order.
+        lessons: drawn from the past on the way; None where none were. They take the place of earlier ones.
     """
 
     drafts: tuple[Draft, ...]
     usage: Usage = Usage()
     note: str = ""
     tools: tuple[ToolUse, ...] = ()
+    lessons: Learned | None = None

@@ -21,6 +21,7 @@ from llm_optimize.proposers.brief import Angle, Brief
 from llm_optimize.proposers.epochs import EpochComposer
 from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.layout import Composer
+from llm_optimize.proposers.lessons import Drawn, Lessons
 from llm_optimize.proposers.parents.latest import Latest
 from llm_optimize.proposers.seeding import dice
 from llm_optimize.proposers.window import Window
@@ -59,6 +60,7 @@ class ChatProposer:
             drafts are asked for in the same way.
         constraints: functions that return why a text is not worth an evaluation, or None; such a text is asked for
             again with the reason.
+        lessons: sums up feedback that outgrows the window; None for not.
         layout: ``window`` shows the window's choice anew in each prompt; ``epochs`` lets the chat grow behind what was
             sent before, so that an endpoint with a prompt cache serves most of a prompt at a lower price; see
             :mod:`llm_optimize.proposers.epochs` for what each costs.
@@ -90,6 +92,7 @@ class ChatProposer:
     form: Form = field(default_factory=FullText)
     angles: Sequence[Angle] = ()
     constraints: Sequence[Callable[[str], str | None]] = ()
+    lessons: Lessons | None = None
     layout: Literal["window", "epochs"] = "window"
     allowance: int = 12_000
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -147,10 +150,19 @@ class ChatProposer:
             form=angle.form or self.form,
             model=angle.model or self.model,
             parents=self._parents(history, draft, angle),
-            notes=(angle.instruction,) if angle.instruction else (),
+            notes=self._lessons(history) + ((angle.instruction,) if angle.instruction else ()),
             settings={**self.settings, **angle.settings},
             angle=angle.name,
         )
+
+    def _lessons(self, history: History) -> tuple[str, ...]:
+        return self.lessons.notes(history, self._composer.measure.count, self.allowance) if self.lessons else ()
+
+    def _reflect(self, history: History) -> Drawn:
+        if self.lessons is None:
+            return Drawn()
+        allowance = self._context.allowance
+        return self.lessons.draw(history, self.model, self.settings, self._composer.counter, allowance)
 
     def _parents(self, history: History, draft: int, angle: Angle) -> tuple[Trial, ...]:
         pinned = None if history.hand.pinned is None else history.trial(history.hand.pinned)
@@ -162,6 +174,8 @@ class ChatProposer:
         asking = Asking(self, self._composer, self._context, history, self._briefs(history, n))
         prompt, beside = asking.first
         if prompt.tokens + beside > self.allowance:
+            if self._lessons(history):
+                return self._asking(replace(history, lessons=replace(history.lessons, texts=())), n)
             what = "the task, the question and the best candidate" if prompt.shown else "the task and the question"
             what = f"the tools, {what}" if beside else what
             msg = (
@@ -180,6 +194,11 @@ class ChatProposer:
             BudgetExceeded: likewise.
         """
         asking = self._asking(history, n)
+        drawn = self._reflect(history)  # paid for only if the prompt can be asked
+        if drawn.learned is not None:
+            asking = self._asking(replace(history, lessons=drawn.learned), n)
+        asking.usage += drawn.usage
+        asking.notes += [drawn.note] if drawn.note else []
         for index in range(n):
             try:
                 asking.ask(index)
@@ -189,7 +208,7 @@ class ChatProposer:
                 asking.notes.append(str(error))
                 break
         note = " ".join("; ".join(asking.notes).split())
-        return Proposal(tuple(asking.drafts), asking.usage, note, tuple(asking.bench.uses))
+        return Proposal(tuple(asking.drafts), asking.usage, note, tuple(asking.bench.uses), drawn.learned)
 
 
 def _alike(one: Brief, other: Brief) -> bool:

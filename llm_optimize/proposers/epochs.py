@@ -40,9 +40,11 @@ from typing import TYPE_CHECKING
 from llm_optimize.core.chat import Message
 from llm_optimize.errors import BadInput
 from llm_optimize.proposers import prompts
+from llm_optimize.proposers.hypotheses import Figures
 from llm_optimize.proposers.layout import CURRENT_SHARE, EARLIER_SHARE, TURN_TOKENS, Prompt, first_prompt
 from llm_optimize.proposers.measuring import Measure, Steady
-from llm_optimize.proposers.turns import TurnWriter, status
+from llm_optimize.proposers.turns import TurnWriter, said
+from llm_optimize.proposers.window import rounding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.types import Trial
     from llm_optimize.proposers.brief import Brief
     from llm_optimize.proposers.measuring import TextCounter
-    from llm_optimize.proposers.turns import Turns
+    from llm_optimize.proposers.turns import Said, Turns
     from llm_optimize.proposers.window import WindowPolicy
 
 __all__ = ["EPOCH_LENGTH", "EpochComposer"]
@@ -149,11 +151,12 @@ class _Writer:
         notes = [
             prompts.beginning_note(10**6, 10**6, self.window.rule),
             prompts.none_scored_note(10**6),
+            *prompts.stale_note(10**6),
             prompts.GUIDANCE_REMINDER,
             prompts.ANSWER_NOW,
         ]
         parts = [system, *self.standing(question), self.asking, question, *notes]
-        return sum(map(self.count, parts)) + 5 * TURN_TOKENS
+        return sum(map(self.count, parts)) + 6 * TURN_TOKENS
 
 
 class _Epochs:
@@ -192,7 +195,7 @@ class _Epochs:
 
     def _beginning(self, told: int, heard: int) -> _Chat:
         guidance = self._history.guidance[:heard]
-        chat = _Chat(self._writer, self._room, self._frame, (told, heard), guidance)
+        chat = _Chat(self._writer, self._history, self._room, self._frame, (told, heard), guidance)
         if told:
             chat.choose(self._writer.window.ranked(self._history.as_of(told)))
         return chat
@@ -208,7 +211,7 @@ class _Shown:
     """A trial in the chat, with what a person said right behind it."""
 
     trial: Trial
-    status: str
+    said: Said
     turns: Turns
     tokens: int
     heard: tuple[str, ...] = ()
@@ -217,9 +220,18 @@ class _Shown:
 class _Chat:
     """One epoch's chat, which grows at its end."""
 
-    def __init__(self, writer: _Writer, room: int, frame: int, epoch: tuple[int, int], guidance: Sequence[str]) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what an epoch begins with
+        self,
+        writer: _Writer,
+        history: History,
+        room: int,
+        frame: int,
+        epoch: tuple[int, int],
+        guidance: Sequence[str],
+    ) -> None:
         self.epoch = epoch
         self._writer = writer
+        self._history = history
         self._room = room
         self._guidance = [prompts.guidance_note(guidance)] if guidance else []
         self._items: list[_Shown] = []
@@ -269,7 +281,7 @@ class _Chat:
     def hear(self, guidance: Sequence[str]) -> bool:
         """Put instructions behind the last of the trials; return whether there was room. If not, see ``grow``."""
         last = self._items[-1]
-        self._items[-1] = _Shown(last.trial, last.status, last.turns, last.tokens, tuple(guidance))
+        self._items[-1] = _Shown(last.trial, last.said, last.turns, last.tokens, tuple(guidance))
         self._used += self._writer.count(prompts.guidance_note(guidance))
         return self.tokens <= self._room
 
@@ -301,7 +313,8 @@ class _Chat:
         if best is None or best.score is None:
             notes = [prompts.none_scored_note(current.id)]
         elif len(self._items) > 1 or best.id != current.id:
-            notes = [prompts.best_note(best.id, prompts.show_score(best.score, self._digits), current.id)]
+            notes = [prompts.best_note(best.id, self._figures.show(best.score), current.id)]
+            notes += prompts.stale_note(history.stale)
         return [*notes, *([prompts.GUIDANCE_REMINDER] if history.guidance else [])]
 
     def _learn_digits(self, trial: Trial) -> None:
@@ -313,16 +326,20 @@ class _Chat:
         self._digits = max(self._digits, prompts.score_digits(self._scores[max(0, place - 1) : place + 3]))
 
     def _item(self, trial: Trial, heard: tuple[str, ...] = ()) -> _Shown:
-        said = status(trial, self._digits)
-        turns = self._writer.turns.earlier(trial, said, self._room // EARLIER_SHARE)
+        outcome = said(self._history, trial, self._figures)
+        turns = self._writer.turns.earlier(trial, outcome, self._room // EARLIER_SHARE)
         count = self._writer.count
         tokens = count(turns.proposed.content) + count(turns.result.content) + 2 * TURN_TOKENS
         if heard:
             tokens += count(prompts.guidance_note(heard))
-        return _Shown(trial, said, turns, tokens, heard)
+        return _Shown(trial, outcome, turns, tokens, heard)
+
+    @property
+    def _figures(self) -> Figures:
+        return Figures(self._digits, rounding_of(self._writer.window))
 
     def _outcome(self, item: _Shown) -> str:
-        return self._writer.turns.result(item.trial, item.status, self._room // CURRENT_SHARE)
+        return self._writer.turns.result(item.trial, item.said, self._room // CURRENT_SHARE)
 
     def _as_current(self, item: _Shown) -> int:
         """Count what the last item takes beyond its turns: its text once more, and a longer result."""

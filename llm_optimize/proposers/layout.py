@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from llm_optimize.core.chat import Message
 from llm_optimize.proposers import prompts
+from llm_optimize.proposers.abridging import Abridging
 from llm_optimize.proposers.forms.full_text import FullText
+from llm_optimize.proposers.hypotheses import Figures
 from llm_optimize.proposers.measuring import Measure
-from llm_optimize.proposers.turns import TurnWriter, status
+from llm_optimize.proposers.turns import TurnWriter, said
+from llm_optimize.proposers.window import is_ascending, rounding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from llm_optimize.proposers.brief import Brief
     from llm_optimize.proposers.forms.form import Form
     from llm_optimize.proposers.measuring import TextCounter
+    from llm_optimize.proposers.turns import Turns
     from llm_optimize.proposers.window import WindowPolicy
 
 __all__ = ["CURRENT_SHARE", "EARLIER_SHARE", "TURN_TOKENS", "Composer", "Layout", "Prompt", "first_prompt"]
@@ -163,23 +167,26 @@ class _Asked:
         A failure comes before every score.
         """
         last = self.parents[:1] == (trial.id,)
-        if not getattr(self.window, "ascending", False):
+        if not is_ascending(self.window):
             return last, 0.0, trial.id
         return last, -math.inf if trial.score is None else trial.score, trial.id
 
     def selection(self, shown: int) -> list[str]:
         """Say how many trials are shown, unless it is all of them; belongs to the first user turn."""
-        total = len(self.history.trials)
-        return [prompts.selection_note(shown, total, self.rule)] if shown < total else []
+        total, ascending = len(self.history.trials), is_ascending(self.window)
+        if shown == total and not (ascending and shown > 1):
+            return []
+        return [prompts.selection_note(shown, total, self.rule, ascending=ascending)]
 
-    def notes(self, current: Trial, digits: int, earlier: Sequence[Trial]) -> list[str]:
+    def notes(self, current: Trial, figures: Figures, earlier: Sequence[Trial]) -> list[str]:
         best, shown = self.history.best, {trial.id for trial in earlier}
         note = []
         if best is None or best.score is None:
             note = [prompts.none_scored_note(current.id)]
         elif earlier or best.id != current.id:
-            score = prompts.show_score(best.score, digits)
+            score = figures.show(best.score)
             note = [prompts.best_note(best.id, score, current.id, shown=best.id in shown)]
+            note += prompts.stale_note(self.history.stale)
         if others := [number for number in self.parents[1:] if number in shown]:
             note.append(prompts.combine_note(others))
         return [*note, *_guidance(self.history), *self.briefed]
@@ -196,8 +203,8 @@ class _Asked:
         """Return the parts that do not depend on the trials."""
         widest = prompts.selection_note(10**6, 10**6, self.rule)
         best = [prompts.none_scored_note(10**6), prompts.combine_note(self.parents[1:])]
-        guidance = _guidance(self.history)
-        return [self.human_prompt, self.history.problem.question, widest, *best, *guidance, *self.briefed]
+        others = [*prompts.stale_note(self.history.stale), *_guidance(self.history), *self.briefed]
+        return [self.human_prompt, self.history.problem.question, widest, *best, *others]
 
 
 class _Page:
@@ -209,48 +216,56 @@ class _Page:
         self._writer = writer
         self._count = measure.count
         self._asked = asked
-        self._digits = prompts.score_digits([trial.score for trial in ranked if trial.score is not None])
-        self._status = {trial.id: status(trial, self._digits) for trial in ranked}
+        digits = prompts.score_digits([trial.score for trial in ranked if trial.score is not None])
+        self._figures = Figures(digits, rounding_of(asked.window))
+        self._said = {trial.id: said(asked.history, trial, self._figures) for trial in ranked}
         self._current_limit = max(allowance, 0) // CURRENT_SHARE
         limit = max(allowance, 0) // EARLIER_SHARE
-        self._earlier = {trial.id: writer.earlier(trial, self._status[trial.id], limit) for trial in ranked}
+        self._earlier = {trial.id: writer.earlier(trial, self._said[trial.id], limit) for trial in ranked}
+        self._abridging = Abridging(writer, ranked, self._said, limit)
 
     def fitting(self, ranked: Sequence[Trial], room: int) -> tuple[list[Trial], int]:
         """Return the trials that fit into ``room`` tokens, in the order of the chat, and how many they take.
 
         The first is in; each other one if it fits beside those ranked higher.
         """
-        place = self._asked.place
-        frame = sum(map(self._count, self._asked.unfilled())) + (4 + len(self._asked.briefed)) * TURN_TOKENS
+        place, spared = self._asked.place, self._abridging.spared
+        unfilled = self._asked.unfilled()
+        frame = sum(map(self._count, unfilled)) + len(unfilled) * TURN_TOKENS
         chosen, last = [ranked[0]], ranked[0]
         used, more = frame + self._as_earlier(last), self._as_current(last)
         for trial in ranked[1:]:
-            wider = used + self._as_earlier(trial)
-            current = more if place(trial) < place(last) else self._as_current(trial)
-            if wider + current <= room:
+            wider, latest = used + self._as_earlier(trial), max(last, trial, key=place)
+            current = more if latest is last else self._as_current(trial)
+            if wider + current - spared([*chosen, trial]) <= room:
                 chosen.append(trial)
-                used, more, last = wider, current, max(last, trial, key=place)
+                used, more, last = wider, current, latest
         if len(chosen) == 1:
             used -= self._count(self._earlier[last.id].proposed.content) + TURN_TOKENS
-        return sorted(chosen, key=place), used + more
+        return sorted(chosen, key=place), used + more - spared(chosen)
 
     def turns(self, shown: Sequence[Trial]) -> Iterator[Message]:
         """Yield user and assistant turns in alternation, beginning and ending with a user's."""
-        *earlier, current = shown
+        *earlier, current = self._turns_of(shown)
         head = self._asked.selection(len(shown))
         if earlier:
-            first, *others = (self._earlier[trial.id] for trial in earlier)
+            first, *others = earlier
             yield Message("user", _joined([*head, first.opening]))
             for turns in others:
                 yield turns.proposed
                 yield turns.result
-            yield self._earlier[current.id].proposed
+            yield current.proposed
             head = []
-        notes = self._asked.notes(current, self._digits, shown[:-1])
-        yield Message("user", _joined([*head, *notes, self._asked.question(current.text, self._outcome(current))]))
+        trial = shown[-1]
+        notes = self._asked.notes(trial, self._figures, shown[:-1])
+        yield Message("user", _joined([*head, *notes, self._asked.question(trial.text, self._outcome(trial))]))
+
+    def _turns_of(self, shown: Sequence[Trial]) -> list[Turns]:
+        abridged = self._abridging.turns(shown)
+        return [abridged.get(trial.id, self._earlier[trial.id]) for trial in shown]
 
     def _outcome(self, current: Trial) -> str:
-        return self._writer.result(current, self._status[current.id], self._current_limit)
+        return self._writer.result(current, self._said[current.id], self._current_limit)
 
     def _as_earlier(self, trial: Trial) -> int:
         turns = self._earlier[trial.id]

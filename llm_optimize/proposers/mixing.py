@@ -86,7 +86,9 @@ class Hybrid:
             return failed
         further = self.numeric.refine(history, best, n)
         note = "; ".join(part for part in (failed.note, further.note) if part)
-        return replace(further, usage=failed.usage + further.usage, note=note, tools=failed.tools)
+        return replace(
+            further, usage=failed.usage + further.usage, note=note, tools=failed.tools, lessons=failed.lessons
+        )
 
     def _due(self, history: History) -> list[tuple[Group, int]]:
         """Return the structures that numeric evaluations are due to, and how many, the first to be served first."""

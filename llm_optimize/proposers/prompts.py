@@ -26,14 +26,22 @@ __all__ = [
     "ANSWER_NOW",
     "CALL_NOT_POSSIBLE",
     "GUIDANCE_REMINDER",
+    "HELD",
     "HUMAN_OPTIMIZATION_PROMPT",
+    "NOISE",
     "NOT_CALLED",
+    "NOT_HELD",
     "NOT_SCORED",
     "NO_MORE_CALLS",
+    "NO_SCORE",
+    "OPEN",
     "REASK_PROMPT",
+    "SAME",
     "SYSTEM_PROMPT",
+    "abridged",
     "beginning_note",
     "best_note",
+    "better",
     "check_human_prompt",
     "combine_note",
     "duplicate_reason",
@@ -52,8 +60,11 @@ __all__ = [
     "scored",
     "selection_note",
     "show_score",
+    "stale_note",
     "standing",
     "standing_part",
+    "verdict",
+    "worse",
 ]
 
 SYSTEM_PROMPT = """\
@@ -121,6 +132,14 @@ ANSWER_NOW = "Now answer what is asked at the beginning of this chat, in the for
 
 GUIDANCE_REMINDER = "Follow every instruction above from the person who runs this optimization."
 
+HELD = "the hypothesis held"
+NOT_HELD = "the hypothesis did not hold"
+OPEN = "the hypothesis stays open"
+SAME = "the same score"
+NO_SCORE = "no score"
+NOISE = "which is within the noise"
+
+_STALE = 3  # attempts without an improvement that are worth a word
 _FEWEST_DIGITS = 3
 _MOST_DIGITS = 17  # as many as tell any two floats apart
 _WRITTEN_OUT = 1e15  # from here on a power of ten is easier to read
@@ -218,16 +237,38 @@ def failed(kind: str) -> str:
     return f"failed ({kind})"
 
 
-def result(status: str, feedback: str) -> str:
-    """Put the number, or the failure, first, then what was said about it.
+def result(status: str, feedback: str, verdict: str = "") -> str:
+    """Put the number, or the failure, first, then what follows from it and what was said about it.
 
     Example:
         >>> result(failed("raised"), "ValueError: no"), result(scored("7"), "")
         ('failed (raised): ValueError: no', 'score: 7 (higher is better)')
     """
-    if not feedback:
-        return status
-    return f"{status}: {feedback}" if status.startswith("failed") else f"{status}\n{feedback}"
+    if status.startswith("failed"):
+        parts = [f"{status}: {feedback}" if feedback else status, verdict]
+    else:
+        parts = [status, verdict, feedback]
+    return "\n".join(filter(None, parts))
+
+
+def better(gap: str) -> str:
+    """Say by how much an attempt beats the one that it was built on."""
+    return f"better by {gap}"
+
+
+def worse(gap: str) -> str:
+    """Say by how much an attempt falls behind the one that it was built on."""
+    return f"worse by {gap}"
+
+
+def verdict(parent: int, score: str, outcome: str, held: str) -> str:
+    """Say how an attempt did against the one that it was built on, and what became of its hypothesis.
+
+    Example:
+        >>> verdict(3, "0.71", better("0.03"), HELD)
+        'Built on attempt #3 (score 0.71): better by 0.03, so the hypothesis held.'
+    """
+    return f"Built on attempt #{parent} (score {score}): {outcome}{f', so {held}' if held else ''}."
 
 
 def opening(attempt: int, text: str, outcome: str) -> str:
@@ -240,14 +281,21 @@ def proposed(idea: str, text: str) -> str:
     return f"{idea}\n\n{fence(text)}" if idea else fence(text)
 
 
+def abridged(attempt: int, base: int, diff: str) -> str:
+    """Show an attempt as its changes to another one that the chat shows too."""
+    what = f"[Attempt #{attempt} was given in full. To save room, only its changes to attempt #{base} are shown here"
+    return f"{what}, as a unified diff:]\n\n{fence(diff)}"
+
+
 def result_of(attempt: int, outcome: str) -> str:
     """Tell the result of an attempt that stands in the turn before."""
     return f"Result of attempt #{attempt}:\n\n{outcome}"
 
 
-def selection_note(shown: int, total: int, chosen: str) -> str:
-    """Say how many attempts the chat shows, out of how many, and how they were chosen."""
-    return f"Of {total} attempts so far, {shown} are shown here, in the order in which they were made: {chosen}."
+def selection_note(shown: int, total: int, chosen: str, *, ascending: bool = False) -> str:
+    """Say how many attempts the chat shows, out of how many, in which order, and how they were chosen."""
+    order = "from the lowest score to the highest" if ascending else "in the order in which they were made"
+    return f"Of {total} attempts so far, {shown} are shown here, {order}: {chosen}."
 
 
 def beginning_note(shown: int, total: int, chosen: str) -> str:
@@ -283,6 +331,13 @@ def best_note(attempt: int, score: str, current: int, *, shown: bool = True) -> 
         return f"The current x is attempt #{current}, the best so far."
     where = ", shown above" if shown else ""
     return f"The current x is attempt #{current}. The best so far is attempt #{attempt}{where}, score {score}."
+
+
+def stale_note(count: int) -> list[str]:
+    """Say how long it has been since the last improvement, once it is worth a word."""
+    if count < _STALE:
+        return []
+    return [f"The last {count} attempts brought no improvement on the best one."]
 
 
 def combine_note(others: Sequence[int]) -> str:

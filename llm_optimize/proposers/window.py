@@ -6,7 +6,7 @@ A policy ranks trials; how they are laid out as a chat and made to fit into an a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
 
-__all__ = ["Window", "WindowPolicy"]
+__all__ = ["Window", "WindowPolicy", "check_counts", "is_ascending", "rounding_of"]
 
 _FAILURES_AMONG = 50  # failures are looked for among so many of the latest trials, which bounds the cost of a prompt
 
 
 class WindowPolicy(Protocol):
-    """Chooses from the past; a pure function of the history."""
+    """Chooses from the past; a pure function of the history.
+
+    A policy may have two attributes more. ``ascending``: True shows the attempts in ascending order of their scores
+    instead of by age. ``digits``: decimals to which scores are rounded when they are shown, or None.
+    """
 
     def ranked(self, history: History) -> Sequence[Trial]:
         """Return trials, each once, the most important first; empty only when there are none.
@@ -66,11 +70,7 @@ class Window:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        for field in fields(self):
-            value, least = getattr(self, field.name), int(field.name == "best")
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                msg = f"window: {field.name} is {value!r}: give a whole number, at least {least}"
-                raise BadInput(msg)
+        check_counts("window", best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0))
 
     @property
     def rule(self) -> str:
@@ -87,3 +87,30 @@ class Window:
         recent = tail[: capacity if len(history.trials) <= capacity else self.recent]
         failed = [trial for trial in tail[len(recent) :] if trial.score is None][: self.failed]
         return list({t.id: t for t in chain(best[:1], recent[:1], best[1:], recent, failed)}.values()) or tail[:1]
+
+
+def check_counts(what: str, **counts: tuple[object, int]) -> None:
+    """Refuse what cannot be counted.
+
+    Args:
+        what: the policy, for the message.
+        counts: by the name of the field, its value and the least that it may be.
+
+    Raises:
+        BadInput: a value is no whole number, or too small.
+    """
+    for name, (value, least) in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            msg = f"{what}: {name} is {value!r}: give a whole number, at least {least}"
+            raise BadInput(msg)
+
+
+def is_ascending(window: WindowPolicy) -> bool:
+    """Return whether a window wants its attempts in ascending order of their scores."""
+    return bool(getattr(window, "ascending", False))
+
+
+def rounding_of(window: WindowPolicy) -> int | None:
+    """Return the decimals to which a window wants scores rounded, or None for as many as tell them apart."""
+    digits = getattr(window, "digits", None)
+    return digits if isinstance(digits, int) else None

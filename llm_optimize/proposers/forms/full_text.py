@@ -9,7 +9,8 @@ from llm_optimize.text.fences import Extracted, extract
 __all__ = ["FULL_TEXT_RULES", "FullText"]
 
 FULL_TEXT_RULES = """\
-- Be brief: in one to three sentences, say what {about} and what you change.
+- Begin with one line "Hypothesis: ...": why the new x should score higher, so that its score can tell whether you \
+are right. Then be brief: in one or two sentences, say what {about} and what you change.
 - Then give the complete new x, not only the part that changes, in exactly one fenced code block. Its last line holds \
 nothing but the closing fence. If x itself holds code fences, enclose it in a longer one (````).
 - Use triple backticks for nothing else."""
