@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
@@ -21,3 +22,7 @@ class Best:
     def choose(self, history: History, draft: int) -> Sequence[Trial]:  # noqa: ARG002 - the same for every draft
         """Return the best trial."""
         return () if history.best is None else (history.best,)
+
+    def among(self, trials: Sequence[Trial], dice: Random) -> Trial:  # noqa: ARG002 - nothing is left to chance
+        """Return the first."""
+        return trials[0]

@@ -1,4 +1,4 @@
-"""The seam of the parent policies."""
+"""The seams of the parent policies."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
 
-__all__ = ["ParentPolicy"]
+__all__ = ["ParentPolicy", "Selection"]
 
 
 class ParentPolicy(Protocol):
     """Chooses what a draft is to build on; a pure function of the history and of its seed and slot.
 
     Random numbers come from :func:`~llm_optimize.proposers.seeding.dice`. An index that follows the history is allowed
-    as a cache; the cost of a choice must not depend on the number of trials.
+    as a cache (:mod:`~llm_optimize.proposers.parents.following`); the cost of a choice must not depend on the number
+    of trials.
     """
 
     def choose(self, history: History, draft: int) -> Sequence[Trial]:
@@ -30,5 +32,18 @@ class ParentPolicy(Protocol):
         Returns:
             The attempt to build on; behind it those to combine it with, one for a crossover. Empty while there is
             none, or to leave it to the window: then the latest attempt that is shown is the current x.
+        """
+        ...
+
+
+class Selection(ParentPolicy, Protocol):
+    """A parent policy that can also choose among some of the trials: those of an island, or of a line of descent."""
+
+    def among(self, trials: Sequence[Trial], dice: Random) -> Trial:
+        """Return one of ``trials``.
+
+        Args:
+            trials: at least one and at most 64, all with a score, the highest first.
+            dice: the only source of random numbers.
         """
         ...
