@@ -20,6 +20,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llm_optimize.errors import NoCandidate
@@ -99,11 +100,11 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     """
     lines = text.split("\n")
     found = sorted((_located(lines, edit) for edit in edits), key=lambda hunk: (hunk.start, hunk.end))
-    for earlier, later in zip(found, found[1:], strict=False):
+    for earlier, later in pairwise(found):
         if later.start < earlier.end:
             msg = (
-                f"blocks {earlier.number} and {later.number} change the same lines: join them into one; each is matched "
-                "against the current x as it was shown"
+                f"blocks {earlier.number} and {later.number} change the same lines: join them into one; each is "
+                "matched against the current x as it was shown"
             )
             raise NoCandidate(msg)
     for hunk in reversed(found):
@@ -166,8 +167,8 @@ class _Reader:
             )
         expected = (SEARCH, DIVIDER, REPLACE)[len(self._halves)]
         return (
-            f"block {number} is not complete or its marks are unclear: {mark[:_QUOTED]!r} comes where {expected} should; "
-            f"each block needs the lines {SEARCH}, {DIVIDER} and {REPLACE}, in this order and written exactly so"
+            f"block {number} is not complete or its marks are unclear: {mark[:_QUOTED]!r} comes where {expected} "
+            f"should; each block needs the lines {SEARCH}, {DIVIDER} and {REPLACE}, in this order and written so"
         )
 
 
@@ -197,8 +198,8 @@ def _located(lines: Sequence[str], edit: Edit) -> _Hunk:
         if len(places) > 1:
             named = ", ".join(str(_number(lines, start)) for start, _ in places[:5])
             msg = (
-                f"the SEARCH part of block {edit.number} stands in {len(places)} places of the current x (lines {named}): "
-                "add lines around it until there is only one"
+                f"the SEARCH part of block {edit.number} stands in {len(places)} places of the current x (lines "
+                f"{named}): add lines around it until there is only one"
             )
             raise NoCandidate(msg)
         if places:
@@ -239,7 +240,7 @@ def _exactly(there: Sequence[str], search: Sequence[str]) -> _Shift | None:
 
 
 def _same(there: str, line: str) -> bool:
-    return there == line or there == f"{line}\r"
+    return there in {line, f"{line}\r"}
 
 
 def _but_for_line_ends(there: Sequence[str], search: Sequence[str]) -> _Shift | None:
@@ -301,8 +302,8 @@ def _no_place(lines: Sequence[str], edit: Edit) -> str:
             return f"{head}: it goes on beyond the text, with {_quoted(line)}: {tail}"
         if there.strip() != line.strip():
             return (
-                f"{head}: its line {number} is {_quoted(line)}, but line {_number(lines, place)} of the nearest place is "
-                f"{_quoted(there)}: {tail}"
+                f"{head}: its line {number} is {_quoted(line)}, but line {_number(lines, place)} of the nearest "
+                f"place is {_quoted(there)}: {tail}"
             )
     return f"{head}: near line {_number(lines, start)} the lines are the same, but indented unevenly: {tail}"
 

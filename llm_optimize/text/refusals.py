@@ -7,6 +7,8 @@ they have in common is that the speaker is "I", and that what cannot be done is 
 mail that begins "I'm sorry, but the parcel cannot be sent" is no refusal.
 """
 
+# ruff: noqa: RUF001 - phrases in other alphabets, on purpose
+
 from __future__ import annotations
 
 import re
@@ -30,7 +32,10 @@ _CANNOT = (
     r"'m not permitted to|do not feel comfortable|don't feel comfortable|am not comfortable|"
     r"'m not comfortable|am not going to|'m not going to|am not in a position to|don't think i can|do not think i can)"
 )
-_IT = r"(?:th(?:is|at|ese|ose|e)\b|it\b|such\b|your\b|any\b|an?\b|what\b|content|information|instructions|anything|either)"
+_IT = (
+    r"(?:th(?:is|at|ese|ose|e)\b|it\b|such\b|your\b|any\b|an?\b|what\b|content|information|instructions|anything|"
+    r"either)"
+)
 _DOING = (
     r"(?:help\b(?! but\b)(?! \w+ing\b(?! you))|assist|comply|oblige|engage\b|participate|fulfil|proceed\b|do "
     + _IT
@@ -43,7 +48,10 @@ _ASKED = (
     r"(?:request|prompt|question|content|information|instructions?|topic|task|assistance|material|candidate|text|code|"
     r"assist|help|comply|that|this|it|one|either)\b"
 )
-_INABILITY = rf"\bi(?: am|'m)?(?: really| truly| simply| just| also)?,? ?{_CANNOT}(?: and (?:will|shall|must|can)(?: ?not|'t)?)?(?: \w+)? {_DOING}"
+_INABILITY = (
+    rf"\bi(?: am|'m)?(?: really| truly| simply| just| also)?,? ?{_CANNOT}"
+    rf"(?: and (?:will|shall|must|can)(?: ?not|'t)?)?(?: \w+)? {_DOING}"
+)
 _SORRY = (
     r"(?:i(?: am|'m)(?: \w+)? (?:sorry|afraid)|(?:so |very |terribly )?sorry|(?:my )?apologies|i (?:do )?apologi[sz]e|"
     r"i regret|unfortunately|regrettably|thank you for|thanks for|i understand|i appreciate|no)\b"
@@ -102,10 +110,13 @@ _ELSEWHERE = (
     r"(?:przykro mi|przepraszam|niestety).{0,60}?nie (?:mogę|jestem w stanie)",
     r"nie (?:mogę|jestem w stanie) (?:ci |w tym |tego )?(?:pomóc|spełnić|odpowiedzieć|zrobić|udzielić)",
     # Russian
-    r"(?:извините|простите|прошу прощения|к сожалению|сожалею|мне жаль).{0,60}?(?:не (?:могу|смогу|в состоянии)|не имею)",
+    r"(?:извините|простите|прошу прощения|к сожалению|сожалею|жаль).{0,60}?(?:не (?:могу|смогу|в состоянии)|не имею)",
     r"я не (?:могу|смогу) (?:вам |тебе |с этим |этого |это )?(?:помо|выполн|ответ|предостав|сдела|обсужд)",
     # Turkish
-    r"(?:üzgünüm|özür dilerim|maalesef|kusura bakma).{0,80}?(?:olamam|yapamam|edemem|veremem|yardımcı olam|mümkün değil)",
+    (
+        r"(?:üzgünüm|özür dilerim|maalesef|kusura bakma).{0,80}?"
+        r"(?:olamam|yapamam|edemem|veremem|yardımcı olam|mümkün değil)"
+    ),
     # Chinese
     r"(?:很?抱歉|对不起|對不起|不好意思|很?遗憾|很?遺憾).{0,20}?我?.{0,10}?(?:无法|無法|不能|不可以|没办法|沒辦法)",
     r"(?:作为|作為).{0,20}?(?:人工智能|人工智慧|语言模型|語言模型|ai).{0,30}?(?:无法|無法|不能|不可以)",

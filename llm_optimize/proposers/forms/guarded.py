@@ -174,7 +174,7 @@ def check_protect(protect: object) -> Protect:
         BadInput: it is none of ``auto``, False and texts.
     """
     if protect is False or protect == "auto":
-        return protect  # type: ignore[return-value]  # one of the two, as the line above says
+        return protect
     if isinstance(protect, list | tuple) and all(isinstance(text, str) and text for text in protect):
         return tuple(protect)
     msg = f"protect is {protect!r}: give 'auto', False, or a list of texts that every candidate must hold"
