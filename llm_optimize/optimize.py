@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize import llm
 from llm_optimize.core.consulting import Consult, Dialog
@@ -25,21 +26,29 @@ from llm_optimize.llm.replay import Replay
 from llm_optimize.llm.roles import warn_of_own_judge
 from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers.chat import ChatProposer
+from llm_optimize.proposers.constraints import as_constraints, check_start
 from llm_optimize.proposers.forecast import announce, chat_of, first_past
+from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
 from llm_optimize.proposers.prompts import HUMAN_OPTIMIZATION_PROMPT, SYSTEM_PROMPT
+from llm_optimize.proposers.typed import typed
+from llm_optimize.scorers.formats import JsonSchema
 from llm_optimize.stores.opening import open_store
 from llm_optimize.text.tunables import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pydantic import BaseModel
+
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.noise import Noise
     from llm_optimize.core.order import Order
     from llm_optimize.core.plan import Ending
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
+    from llm_optimize.proposers.constraints import Constraint
+    from llm_optimize.proposers.forms.form import Form
 
 __all__ = ["Result", "build", "conclude", "run"]
 
@@ -50,7 +59,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     task_description: str,
     task_question: str,
     func: Scorer,
-    x0: str | None = None,
+    x0: str | BaseModel | None = None,
     max_steps: int | None = 10,
     model: Any = None,  # noqa: ANN401 - a name, a URL, a ChatModel, or the predecessor's model object
     verbose: bool = True,  # noqa: FBT001, FBT002 - positional in the predecessor
@@ -65,6 +74,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     ideas: int = 1,
     tune: Any = None,  # noqa: ANN401 - a Box, a mapping, or None: see text/tunables
     tools: Sequence[Any] = (),
+    constraints: Sequence[Any] = (),
     store: Store | str | Path | None = "auto",
     study: str | None = None,
     resume: bool | str = "auto",
@@ -84,7 +94,8 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         task_question: what is asked of the model after each attempt.
         func: text in; a finite number (higher is better), (number, feedback) or an Evaluation out. Raising makes a
             failure that the model sees as feedback; for x0 it ends the run before a model is called.
-        x0: the text to begin with, or None: the model writes the first one.
+        x0: the text to begin with; or an instance of a pydantic model, then ``func`` gets instances, see
+            :func:`llm_optimize.proposers.typed.typed`; or None: the model writes the first one.
         max_steps: proposals after x0; None for no limit.
         model: a name ("gpt-5"), a URL with a name ("http://127.0.0.1:11434/v1#qwen3"), a file of exchanges that answers
             ("recorded:run.jsonl"), a ChatModel, or None: what ``llm.default_llm_options`` and the environment say.
@@ -99,6 +110,10 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         ideas: drafts asked for in one proposal.
         tune: numbers to tune: ``Box(low, high)`` for all, a mapping by name, None for those marked in the text.
         tools: functions for the model to call while it makes a proposal; see :mod:`llm_optimize.toolbox` for more.
+        constraints: what a text must be like to be worth an evaluation: ``parses``, ``placeholders``,
+            ``max_chars:500``, ``max_tokens:200``, ``imports:numpy,math``, ``schema:FILE``, a JSON schema, a pydantic model, or a function
+            of the text that returns the reason or None; x0 must keep them. See
+            :mod:`llm_optimize.proposers.constraints`.
         store: "auto" (SQLite at $LLM_OPTIMIZE_HOME or ./.llm_optimize), None (memory), a path, or a Store.
         study: the name in the store; None takes a new one after the running script.
         resume: "auto" goes on with a study of that name if there is one; True demands one, False refuses one.
@@ -162,7 +177,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     task_description: str,
     task_question: str,
     func: Scorer,
-    x0: str | None = None,
+    x0: str | BaseModel | None = None,
     *,
     max_steps: int | None = 10,
     model: Any = None,  # noqa: ANN401 - see run()
@@ -176,6 +191,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     ideas: int = 1,
     tune: Any = None,  # noqa: ANN401 - a Box, a mapping, or None: see text/tunables
     tools: Sequence[Any] = (),
+    constraints: Sequence[Any] = (),
     store: Store | str | Path | None = "auto",
     study: str | None = None,
     resume: bool | str = "auto",
@@ -199,12 +215,17 @@ def build(  # noqa: PLR0913 - the keywords of run()
         StoreError: the store cannot be opened.
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
-    _check(task_description, task_question, func, x0, tools_unused=proposer is not None and bool(tools))
+    begun = _Beginning.of(x0, func, final, tune, constraints)
+    unused = [
+        name for name, given in (("tools", tools), ("constraints", constraints)) if proposer is not None and given
+    ]
+    _check(task_description, task_question, func, begun.x0, unused)
+    check_start(begun.constraints, begun.x0)
     llm.requests.resume()
     if proposer is None:
         chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
-        proposer = _default_proposer(x0, model, tune, partial(chat, tools=as_tools(tools)))
-    problem = Problem(task_description, task_question, x0)
+        proposer = _default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
+    problem, func, final = Problem(task_description, task_question, begun.x0), begun.func, begun.final
     _check_chat(proposer, problem, budget, func)
     opened = open_store(store)
     return Study(
@@ -236,9 +257,32 @@ def _rules(stop_score: float | None, stop: Stopper | None, max_steps: int | None
     return AnyOf(tuple(rule for rule in (target, stop, steps) if rule is not None))
 
 
-def _check(task: object, question: object, func: object, x0: object, *, tools_unused: bool) -> None:
-    if tools_unused:
-        msg = "tools are for the default proposer: give them to your own, as in ChatProposer(model, tools=[...])"
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What a search begins with, a typed candidate made a text."""
+
+    x0: str | None
+    func: Scorer
+    final: Scorer | None
+    tune: object
+    constraints: tuple[Constraint, ...]
+    form: Form
+
+    @classmethod
+    def of(cls, x0: Any, func: Any, final: Any, tune: object, constraints: object) -> Self:  # noqa: ANN401 - unchecked
+        kept = as_constraints(constraints, JsonSchema)
+        kind = typed(x0)
+        if kind is None:
+            return cls(x0, func, final, tune, kept, FullText())
+        ending = None if final is None else kind.scorer(final)
+        tune = kind.tune if tune is None else tune
+        return cls(kind.start, kind.scorer(func), ending, tune, (*kept, *as_constraints([kind.model_class])), kind.form)
+
+
+def _check(task: object, question: object, func: object, x0: object, unused: Sequence[str]) -> None:
+    if unused:
+        name = unused[0]
+        msg = f"{name} are for the default proposer: give them to your own, as in ChatProposer(model, {name}=[...])"
         raise BadInput(msg)
     for name, value in (("task_description", task), ("task_question", question)):
         if not isinstance(value, str):
@@ -252,18 +296,20 @@ def _check(task: object, question: object, func: object, x0: object, *, tools_un
         raise BadInput(msg)
 
 
-def _default_proposer(x0: str | None, model: object, tune: object, chat: Callable[..., ChatProposer]) -> Proposer:
+def _default_proposer(begun: _Beginning, model: object, chat: Callable[..., ChatProposer]) -> Proposer:
     """Choose the chat model, the numeric engine, or both, and say which where it may surprise."""
+    x0, tune = begun.x0, begun.tune
     numbers = bool(find(x0, tune)) if x0 is not None else tune is not None
+    numeric = NumericProposer(tune=tune, constraints=begun.constraints)
     if model is None and not llm.have_model():
         if not numbers or x0 is None:
             llm.require_model()
         _LOG.warning("no chat model is configured: the numeric engine tunes the numbers of x0 alone")
-        return NumericProposer(tune=tune)
-    asking = chat(_connected(model))
+        return numeric
+    asking = chat(_connected(model), form=begun.form, constraints=begun.constraints)
     if asking.tools and any(isinstance(layer, CalledModel) for layer in llm.layers(asking.model)):
         _LOG.warning("the model %s is an object that cannot call tools: it is asked without them", asking.model_name)
-    return Hybrid(asking, NumericProposer(tune=tune)) if numbers else asking
+    return Hybrid(asking, numeric) if numbers else asking
 
 
 def _order(proposer: Proposer) -> Order | None:

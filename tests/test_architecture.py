@@ -35,6 +35,7 @@ BROAD = {
     "llm_optimize.core.workers": "an executor hands what was raised to the future's owner, and swallows nothing",
     "llm_optimize.cli": "a command ends with a line and an exit code, not with a traceback",
     "llm_optimize.llm.tools": "a tool is a user's function and may raise anything; what it raised is told to the model",
+    "llm_optimize.proposers.constraints": "a user's function may raise anything; a text that makes it do so is refused",
     "llm_optimize.sandbox.pickled": "copies objects whose classes may raise anything while they are copied",
     "llm_optimize.sandbox.program": "runs a stranger's program inside the jail; whatever it raises is the result",
 }

@@ -70,6 +70,7 @@ class Job:
             tune=options.tune,
             layout=self.task.settings.get("LAYOUT", "window"),
             tools=self.task.settings.get("TOOLS", ()),
+            constraints=self.task.settings.get("CONSTRAINTS", ()),
             store="auto" if self.store is None else Path(self.store),
             study=self.name,
             resume=self.resume,

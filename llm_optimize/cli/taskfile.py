@@ -40,6 +40,7 @@ _SETTINGS: dict[str, str] = {
     "EVAL_TIMEOUT": "seconds above 0",
     "LAYOUT": "'window', or 'epochs' where the endpoint's prompt cache makes repeated prompts cheaper",
     "TOOLS": "a list of functions, or of tools of llm_optimize.toolbox",
+    "CONSTRAINTS": "a list of names such as 'parses' or 'max_chars:500', and of functions of the text",
 }
 _KNOWN = (*_NEEDED, *_SETTINGS)
 
@@ -199,6 +200,7 @@ def _model() -> type[BaseModel]:
         "EVAL_TIMEOUT": (measure, None),
         "LAYOUT": (Literal["window", "epochs"], "window"),
         "TOOLS": (list[Any] | tuple[Any, ...], ()),
+        "CONSTRAINTS": (list[Any] | tuple[Any, ...], ()),
     }
     return create_model("TaskFile", __config__=strict, **fields)
 

@@ -18,8 +18,10 @@ from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers import prompts
 from llm_optimize.proposers.asking import Asking, Context
 from llm_optimize.proposers.brief import Angle, Brief
+from llm_optimize.proposers.constraints import as_constraints, first_objection
 from llm_optimize.proposers.epochs import EpochComposer
 from llm_optimize.proposers.forms.full_text import FullText
+from llm_optimize.proposers.forms.guarded import Guarded, check_protect, protection_of
 from llm_optimize.proposers.layout import Composer
 from llm_optimize.proposers.lessons import Drawn, Lessons
 from llm_optimize.proposers.parents.latest import Latest
@@ -27,7 +29,7 @@ from llm_optimize.proposers.seeding import dice
 from llm_optimize.proposers.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ChatModel
@@ -58,8 +60,11 @@ class ChatProposer:
         form: how a reply carries the candidate.
         angles: in what the drafts of a proposal differ; taken in turn, beginning at one drawn by the seed. Empty: all
             drafts are asked for in the same way.
-        constraints: functions that return why a text is not worth an evaluation, or None; such a text is asked for
-            again with the reason.
+        constraints: what a text must be like to be worth an evaluation, by name or as a function; one that is not is
+            asked for again with the reason. See :mod:`llm_optimize.proposers.constraints`.
+        protect: ``auto`` keeps all that stands outside of the blocks that the start text marks, and its placeholders;
+            False keeps neither; texts are kept instead of placeholders. See
+            :mod:`llm_optimize.proposers.forms.guarded`, also for what is taken for a refusal.
         lessons: sums up feedback that outgrows the window; None for not.
         layout: ``window`` shows the window's choice anew in each prompt; ``epochs`` lets the chat grow behind what was
             sent before, so that an endpoint with a prompt cache serves most of a prompt at a lower price; see
@@ -91,7 +96,8 @@ class ChatProposer:
     parent: ParentPolicy | None = None
     form: Form = field(default_factory=FullText)
     angles: Sequence[Angle] = ()
-    constraints: Sequence[Callable[[str], str | None]] = ()
+    constraints: Sequence[Any] = ()
+    protect: Literal["auto", False] | Sequence[str] = "auto"
     lessons: Lessons | None = None
     layout: Literal["window", "epochs"] = "window"
     allowance: int = 12_000
@@ -111,6 +117,8 @@ class ChatProposer:
         _check_whole("reasks", self.reasks, 0)
         _check_whole("tool_calls", self.tool_calls, 0)
         object.__setattr__(self, "tools", as_tools(self.tools))
+        object.__setattr__(self, "constraints", as_constraints(self.constraints))
+        object.__setattr__(self, "protect", check_protect(self.protect))
         counter = self.counter or TokenCounter(self.model_name)
         human_prompt = self.human_prompt if self.layout == "window" else prompts.in_form(self.human_prompt, self.form)
         composer = _LAYOUTS[self.layout](counter, self.window, self.system_prompt, human_prompt)
@@ -133,7 +141,7 @@ class ChatProposer:
 
     def objection(self, text: str, history: History, drafts: Sequence[Draft]) -> str | None:  # noqa: ARG002 - see Asker
         """Return why a text is not worth an evaluation, as a clause that tells the model, or None."""
-        return next((reason for check in self.constraints if (reason := check(text)) is not None), None)
+        return first_objection(self.constraints, text, history.problem.start)
 
     def _briefs(self, history: History, n: int) -> list[Brief]:
         """Settle what each of ``n`` drafts is asked for; equal ones are one object."""
@@ -146,11 +154,12 @@ class ChatProposer:
         return briefs
 
     def _brief(self, history: History, draft: int, angle: Angle) -> Brief:
+        protection = protection_of(history.problem, self.protect)
         return Brief(
-            form=angle.form or self.form,
+            form=Guarded(angle.form or self.form, protection),
             model=angle.model or self.model,
             parents=self._parents(history, draft, angle),
-            notes=self._lessons(history) + ((angle.instruction,) if angle.instruction else ()),
+            notes=(*self._lessons(history), *(note for note in (protection.note, angle.instruction) if note)),
             settings={**self.settings, **angle.settings},
             angle=angle.name,
         )

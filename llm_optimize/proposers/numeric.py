@@ -7,9 +7,10 @@ import math
 import random
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.types import Draft, Proposal
+from llm_optimize.proposers.constraints import as_constraints, first_objection
 from llm_optimize.proposers.engines import check_engine, choose_engine, suggest
 from llm_optimize.proposers.structures import NUMERIC, Group, StructureIndex
 from llm_optimize.text.domains import Choice, Integer, Tune, parse_tune
@@ -42,9 +43,11 @@ class NumericProposer:
     Attributes:
         tune: what may be tuned besides what comments mark; see :func:`~llm_optimize.text.domains.parse_tune`.
         engine: one of :data:`~llm_optimize.proposers.engines.ENGINES`.
+        constraints: what a text must be like to be worth an evaluation; values that make another are passed over. See
+            :mod:`llm_optimize.proposers.constraints`.
 
     Raises:
-        BadInput: ``tune`` or ``engine`` cannot work, or a package that the engine needs is missing.
+        BadInput: ``tune``, ``engine`` or a constraint cannot work, or a package that the engine needs is missing.
 
     Example:
         >>> from llm_optimize.text.domains import Box
@@ -53,6 +56,7 @@ class NumericProposer:
 
     tune: object = None
     engine: str = "auto"
+    constraints: Sequence[Any] = ()
     _index: StructureIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +64,7 @@ class NumericProposer:
         check_engine(self.engine)
         tune: Tune = parse_tune(self.tune)
         object.__setattr__(self, "tune", tune)
+        object.__setattr__(self, "constraints", as_constraints(self.constraints))
         object.__setattr__(self, "_index", StructureIndex(tune))
 
     @property
@@ -78,7 +83,7 @@ class NumericProposer:
         engine = choose_engine(self.engine, data.domains, len(group.told))
         drafts: list[Draft] = []
         for i in range(n):
-            attempt = _Attempt(history, group, tuple(draft.text for draft in drafts), self._index)
+            attempt = _Attempt(history, group, tuple(draft.text for draft in drafts), self._index, self.constraints)
             found = next(_new(attempt, engine, data, (abs(history.seed), history.slot, i)), None)
             if found is None:
                 break
@@ -97,10 +102,13 @@ class _Attempt:
     group: Group
     drafted: tuple[str, ...]
     index: StructureIndex
+    constraints: Sequence[Any] = ()
 
     def accepts(self, values: Sequence[Value]) -> bool:
         text = rewrite(self.group.base.text, self.group.holes, values)
         if text in self.drafted or self.history.seen(text) is not None:
+            return False
+        if first_objection(self.constraints, text, self.history.problem.start) is not None:
             return False
         # Two assignments of one name that become equal would be one tunable from then on: another structure.
         return self.index.matches(self.group.key, text)

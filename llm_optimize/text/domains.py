@@ -198,10 +198,13 @@ class Tune:
     Attributes:
         box: the range of every number, or None.
         named: (name, domain) for assignments found by name.
+        fields: (path, domain) for fields of a text that is a JSON object; the options of a choice are JSON, quotes
+            included.
     """
 
     box: Box | None = None
     named: tuple[tuple[str, Domain], ...] = ()
+    fields: tuple[tuple[tuple[str, ...], Domain], ...] = ()
 
 
 def parse_tune(value: object) -> Tune:

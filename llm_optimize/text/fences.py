@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from llm_optimize.errors import NoCandidate
 
-__all__ = ["Extracted", "extract", "fence"]
+__all__ = ["Extracted", "after_thinking", "extract", "fence"]
 
 _NO_BLOCK = "the reply holds no fenced code block with the new value"
 _NOT_CLOSED = (
@@ -119,7 +119,7 @@ def extract(reply: str) -> Extracted:
         >>> extract("Smaller is better.\n```text\nX2\n```")
         Extracted(text='\nX2\n', explanation='Smaller is better.')
     """
-    answer = _after_thinking(reply)
+    answer = after_thinking(reply)
     lines = answer.split("\n")
     blocks = _blocks(lines)
     if not blocks:
@@ -132,8 +132,12 @@ def extract(reply: str) -> Extracted:
     return _checked(text, explanation)
 
 
-def _after_thinking(reply: str) -> str:
-    """Skip the visible thinking that some local models put before the answer; a fence in it is no answer."""
+def after_thinking(reply: str) -> str:
+    """Skip the visible thinking that some local models put before the answer; a fence in it is no answer.
+
+    Raises:
+        NoCandidate: the reply ends within it.
+    """
     if not reply.lstrip().startswith("<think>"):
         return reply
     _, end, answer = reply.partition("</think>")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.errors import BadInput
 from llm_optimize.text.domains import Box, Choice, Domain, Integer, Real, Tune, Value, parse_tune
+from llm_optimize.text.fields import field_place, is_number
 from llm_optimize.text.marks import Mark, MarkedLine, marked_lines, parse_item
 from llm_optimize.text.places import Area, Place, assignments, numbers, option_of, options_in
 
@@ -171,6 +172,8 @@ def _find(text: str, tune: Tune, strict: bool) -> Holes:  # noqa: FBT001 - priva
     found = _Found(text, [(line.comment, line.end) for line in lines])
     for name, domain in tune.named:
         _add_named(found, name, domain, strict=strict)
+    for path, domain in tune.fields:
+        _add_field(found, path, domain, strict=strict)
     by_name = {start for hole in found.holes.values() for start, _ in hole.spans}
     for line in lines:
         # A range given by name overrides the comment on that line: no longer an error if it finds its value taken.
@@ -210,6 +213,15 @@ def _add_named(found: _Found, name: str, domain: Domain, *, strict: bool) -> Non
     elif strict:
         kind = f"one of {', '.join(options)}" if options else "a number"
         msg = f"tune[{name!r}]: the text gives {kind} to no such name: write it as the text does, or leave it out"
+        raise BadInput(msg)
+
+
+def _add_field(found: _Found, path: tuple[str, ...], domain: Domain, *, strict: bool) -> None:
+    place, name = field_place(found.text, path), ".".join(path)
+    if place is not None and (isinstance(domain, Choice) or is_number(place.written)):
+        found.add(name, [place], domain)
+    elif strict:
+        msg = f"tune[{name!r}]: the text is no JSON object with such a field: leave it out"
         raise BadInput(msg)
 
 
