@@ -46,6 +46,7 @@ class Proposed:
         at: seconds since the epoch.
         account: ``usage`` by role and model.
         tools: the functions that the model called on the way.
+        arm: which part of a mixed proposer it is of.
     """
 
     candidates: tuple[Candidate, ...]
@@ -55,6 +56,7 @@ class Proposed:
     at: float = 0.0
     account: Account = Account()
     tools: tuple[ToolUse, ...] = ()
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ def _dump_proposed(event: Proposed) -> dict[str, Any]:
         "note": event.note,
         **_dump_account(event.account),
         **_dump_tools(event.tools),
+        **({"arm": event.arm} if event.arm else {}),
     }
 
 
@@ -274,7 +277,8 @@ def _load_proposed(body: dict[str, Any]) -> Proposed:
     candidates = tuple(Candidate(**one) for one in body["candidates"])
     tools = tuple(ToolUse(*use) for use in body.get("tools", ()))
     usage, account = Usage(*body["usage"]), _load_account(body)
-    return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools)
+    arm = body.get("arm", "")
+    return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools, arm=arm)
 
 
 _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {

@@ -25,7 +25,7 @@ def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Ac
     candidates, note = number(journal.history, proposal.drafts)
     notes = "; ".join(part for part in (proposal.note, note) if part)
     usage = account.total if account.rows else proposal.usage  # the scope has also seen calls that brought nothing
-    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools))
+    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools, arm=proposal.arm))
     return candidates
 
 

@@ -292,9 +292,11 @@ class Proposal:
         usage: what the proposal cost, with every re-ask.
         note: why drafts are missing, in one line; empty when all is well.
         tools: the functions that were called on the way, in order.
+        arm: which part of a mixed proposer it is of; a path of names, see :mod:`llm_optimize.core.arms`.
     """
 
     drafts: tuple[Draft, ...]
     usage: Usage = Usage()
     note: str = ""
     tools: tuple[ToolUse, ...] = ()
+    arm: str = ""
