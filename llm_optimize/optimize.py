@@ -67,7 +67,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     human_prompt: str = HUMAN_OPTIMIZATION_PROMPT,
     stop_score: float | None = None,
     *,
-    proposer: Proposer | None = None,
+    proposer: Proposer | Callable[[ChatModel], Proposer] | None = None,
     budget: Budget | None = None,
     stop: Stopper | None = None,
     parallel: int = 1,
@@ -103,7 +103,8 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         system_prompt: text with the slot ``{task_description}``.
         human_prompt: text with the slots ``{x}``, ``{fx}``, ``{task_question}``.
         stop_score: stop as soon as a score, also that of x0, reaches it.
-        proposer: instead of the default: the chat model, the numeric engine, or both where there are numbers.
+        proposer: instead of the default: the chat model, the numeric engine, or both where there are numbers. Or a
+            function or class that makes one of the connected model, such as ``BestOfN``; then ``model`` is used.
         budget: caps on evaluations, tokens, dollars, seconds.
         stop: a further stop rule.
         parallel: chains of propose-then-score kept in flight.
@@ -184,7 +185,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     system_prompt: str = SYSTEM_PROMPT,
     human_prompt: str = HUMAN_OPTIMIZATION_PROMPT,
     stop_score: float | None = None,
-    proposer: Proposer | None = None,
+    proposer: Proposer | Callable[[ChatModel], Proposer] | None = None,
     budget: Budget | None = None,
     stop: Stopper | None = None,
     parallel: int = 1,
@@ -225,6 +226,8 @@ def build(  # noqa: PLR0913 - the keywords of run()
     if proposer is None:
         chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
         proposer = _default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
+    elif isinstance(proposer, type) or not hasattr(proposer, "propose"):
+        proposer = _made(proposer, model)
     problem, func, final = Problem(task_description, task_question, begun.x0), begun.func, begun.final
     _check_chat(proposer, problem, budget, func)
     opened = open_store(store)
@@ -310,6 +313,18 @@ def _default_proposer(begun: _Beginning, model: object, chat: Callable[..., Chat
     if asking.tools and any(isinstance(layer, CalledModel) for layer in llm.layers(asking.model)):
         _LOG.warning("the model %s is an object that cannot call tools: it is asked without them", asking.model_name)
     return Hybrid(asking, numeric) if numbers else asking
+
+
+def _made(maker: Callable[[ChatModel], Proposer], model: object) -> Proposer:
+    """Return the proposer that a function or class makes of the connected model."""
+    if not callable(maker):
+        msg = f"proposer is {maker!r}: give an object with the method propose, or a function of the model that makes one"
+        raise BadInput(msg)
+    proposer = maker(_connected(model))
+    if not hasattr(proposer, "propose"):
+        msg = f"proposer makes {proposer!r} of a model: it must return an object with the method propose"
+        raise BadInput(msg)
+    return proposer
 
 
 def _order(proposer: Proposer) -> Order | None:

@@ -47,6 +47,7 @@ class Proposed:
         account: ``usage`` by role and model.
         tools: the functions that the model called on the way.
         lessons: what was learned from the past on the way; None for nothing.
+        arm: which part of a mixed proposer it is of.
     """
 
     candidates: tuple[Candidate, ...]
@@ -57,6 +58,7 @@ class Proposed:
     account: Account = Account()
     tools: tuple[ToolUse, ...] = ()
     lessons: Learned | None = None
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,7 @@ def _dump_proposed(event: Proposed) -> dict[str, Any]:
         **_dump_account(event.account),
         **_dump_tools(event.tools),
         **_dump_lessons(event.lessons),
+        **({"arm": event.arm} if event.arm else {}),
     }
 
 
@@ -293,8 +296,8 @@ def _load_proposed(body: dict[str, Any]) -> Proposed:
     candidates = tuple(Candidate(**one) for one in body["candidates"])
     tools = tuple(ToolUse(*use) for use in body.get("tools", ()))
     usage, account = Usage(*body["usage"]), _load_account(body)
-    lessons = _load_lessons(body.get("lessons"))
-    return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools, lessons)
+    lessons, arm = _load_lessons(body.get("lessons")), body.get("arm", "")
+    return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools, lessons, arm)
 
 
 _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.account import Account
+from llm_optimize.core.arms import Arm, after_proposed, after_told, gain
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.hand import Hand
 from llm_optimize.core.leaders import Leaders, ranked
@@ -59,6 +60,7 @@ class History:
         hand: what a person decided about candidates.
         lessons: what the model has learned from trials that prompts may no longer show.
         born: when the study was first opened, seconds since the epoch; with the name, the study's identity.
+        arms: what each part of a mixed proposer has brought, by name.
 
     Example:
         >>> from llm_optimize.core.events import Opened, Proposed, Told
@@ -88,6 +90,7 @@ class History:
     fresh: Mapping[int, tuple[Outcome, ...]] = field(default_factory=dict)
     sealed: Mapping[int, Outcome] = field(default_factory=dict)
     lessons: Learned = _NOTHING_LEARNED
+    arms: Mapping[str, Arm] = field(default_factory=dict)
     _record: Record = None  # type: ignore[assignment]  # empty() and after() always give one
     _version: int = 0
     _told: int = 0
@@ -162,6 +165,10 @@ class History:
         """Return the told trial with this id, or None; O(1)."""
         position = self._record.position_by_id.get(candidate_id)
         return self._record.at(position, self._again) if position is not None and position < self._told else None
+
+    def arm(self, candidate_id: int) -> str:
+        """Return which part of a mixed proposer the candidate is of, empty for none; O(1)."""
+        return self._record.arm_by_id.get(candidate_id, "") if candidate_id < self.next_id else ""
 
     def free_slots(self, n: int, taken: frozenset[int] = frozenset()) -> list[int]:
         """Return the ``n`` lowest proposal ordinals that neither the log nor ``taken`` holds."""
@@ -272,6 +279,8 @@ class History:
         record = self._own_record()
         for candidate in event.candidates:
             record.first_by_text.setdefault(same_text(candidate.text), candidate.id)
+            if event.arm:
+                record.arm_by_id[candidate.id] = event.arm
         brought = bool(event.candidates)
         learned = event.lessons
         return self._next(
@@ -279,6 +288,7 @@ class History:
             next_id=max([self.next_id, *(candidate.id + 1 for candidate in event.candidates)]),
             fruitless=0 if brought else self.fruitless + 1,
             lessons=learned if learned is not None and learned.upto >= self.lessons.upto else self.lessons,
+            arms=after_proposed(self.arms, event.arm, event.usage, len(event.candidates)) if event.arm else self.arms,
             _record=record,
             _failed_steps=self._failed_steps + (not brought),
             _slots=_with(self._slots, event.slot),
@@ -307,7 +317,16 @@ class History:
             **self._costs_with(f"evaluation/{candidate.id}", spent, event.account.completed(spent, "scorer")),
         )
         best = told.first()
-        return replace(told, best=best, stale=0 if best is trial else self.stale + 1)
+        return replace(
+            told, best=best, stale=0 if best is trial else self.stale + 1, arms=self._arms_after(event, best is trial)
+        )
+
+    def _arms_after(self, told: Told, improved: bool) -> Mapping[str, Arm]:  # noqa: FBT001 - one of two cases
+        arm = self.arm(told.candidate_id)
+        if not arm:
+            return self.arms
+        gained = gain(self.top(16), told.outcome) if improved else 0.0
+        return after_told(self.arms, arm, told.outcome, gained, improved=improved)
 
     def _after_retold(self, event: Retold) -> History:
         trial, outcome = self.trial(event.candidate_id), event.outcome

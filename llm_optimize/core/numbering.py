@@ -38,8 +38,8 @@ def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Ac
     candidates, note = number(journal.history, proposal.drafts)
     notes = "; ".join(part for part in (proposal.note, note) if part)
     usage = account.total if account.rows else proposal.usage  # the scope has also seen calls that brought nothing
-    event = Proposed(candidates, usage, slot, notes, time.time(), account, proposal.tools, proposal.lessons)
-    journal.record(event)
+    tools, lessons, arm = proposal.tools, proposal.lessons, proposal.arm
+    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, tools, lessons, arm))
     return candidates
 
 

@@ -22,13 +22,15 @@ class Record:
     the re-test that made it, by which older histories know not to look at it.
     """
 
-    __slots__ = ("first_by_text", "later", "pooled", "position_by_id", "told_at", "trials", "version")
+    __slots__ = ("arm_by_id", "first_by_text", "later", "pooled", "position_by_id", "told_at", "trials", "version")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.trials: list[Trial] = []
         self.first_by_text: dict[str, int] = {}
         self.position_by_id: dict[int, int] = {}
+        self.arm_by_id: dict[int, str] = {}
+        """By candidate: the arm that proposed it, where one did."""
         self.later: dict[int, list[tuple[int, Trial]]] = {}
         """By position: (number of the re-test, the trial since), oldest first."""
         self.told_at: list[int] = []
@@ -43,6 +45,7 @@ class Record:
         twin.trials = self.trials[:told]
         twin.first_by_text = {text: id_ for text, id_ in self.first_by_text.items() if id_ < next_id}
         twin.position_by_id = {id_: position for id_, position in self.position_by_id.items() if position < told}
+        twin.arm_by_id = {id_: arm for id_, arm in self.arm_by_id.items() if id_ < next_id}
         for position, versions in self.later.items():
             if kept := [row for row in versions if row[0] <= retests]:
                 twin.later[position] = kept

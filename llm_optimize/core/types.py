@@ -311,6 +311,7 @@ class Proposal:
         note: why drafts are missing, in one line; empty when all is well.
         tools: the functions that were called on the way, in order.
         lessons: drawn from the past on the way; None where none were. They take the place of earlier ones.
+        arm: which part of a mixed proposer it is of; a path of names, see :mod:`llm_optimize.core.arms`.
     """
 
     drafts: tuple[Draft, ...]
@@ -318,3 +319,4 @@ class Proposal:
     note: str = ""
     tools: tuple[ToolUse, ...] = ()
     lessons: Learned | None = None
+    arm: str = ""

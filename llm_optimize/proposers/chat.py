@@ -16,6 +16,7 @@ from llm_optimize.llm.model import model_name
 from llm_optimize.llm.tokens import TokenCounter
 from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers import prompts
+from llm_optimize.proposers.angles import turn
 from llm_optimize.proposers.asking import Asking, Context
 from llm_optimize.proposers.brief import Angle, Brief
 from llm_optimize.proposers.constraints import as_constraints, first_objection
@@ -24,8 +25,9 @@ from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.forms.guarded import Guarded, check_protect, protection_of
 from llm_optimize.proposers.layout import Composer
 from llm_optimize.proposers.lessons import Drawn, Lessons
+from llm_optimize.proposers.novelty import Novelty
 from llm_optimize.proposers.parents.latest import Latest
-from llm_optimize.proposers.seeding import dice
+from llm_optimize.proposers.repair import Repair
 from llm_optimize.proposers.window import Window
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ChatModel
     from llm_optimize.core.types import Draft, Trial
+    from llm_optimize.proposers.escalation import Escalation
     from llm_optimize.proposers.forms.form import Form
     from llm_optimize.proposers.layout import Layout, Prompt
     from llm_optimize.proposers.measuring import TextCounter
@@ -58,8 +61,11 @@ class ChatProposer:
         window: which past is shown.
         parent: what is built on; None for the default of the layout.
         form: how a reply carries the candidate.
-        angles: in what the drafts of a proposal differ; taken in turn, beginning at one drawn by the seed. Empty: all
-            drafts are asked for in the same way.
+        angles: in what drafts differ, those of one proposal and those of proposals in flight at the same time; taken
+            in turn, in an order drawn by the seed. Empty: all drafts are asked for in the same way.
+        escalation: what is tried in place of the angles when the search stalls; None: nothing.
+        repair: what is asked for while nothing has a score; None: nothing in particular.
+        novelty: refuses near-duplicates before they are evaluated; None: exact copies alone are refused.
         constraints: what a text must be like to be worth an evaluation, by name or as a function; one that is not is
             asked for again with the reason. See :mod:`llm_optimize.proposers.constraints`.
         protect: ``auto`` keeps all that stands outside of the blocks that the start text marks, and its placeholders;
@@ -96,6 +102,9 @@ class ChatProposer:
     parent: ParentPolicy | None = None
     form: Form = field(default_factory=FullText)
     angles: Sequence[Angle] = ()
+    escalation: Escalation | None = None
+    repair: Repair | None = field(default_factory=Repair)
+    novelty: Novelty | None = field(default_factory=Novelty)
     constraints: Sequence[Any] = ()
     protect: Literal["auto", False] | Sequence[str] = "auto"
     lessons: Lessons | None = None
@@ -112,7 +121,7 @@ class ChatProposer:
     def __post_init__(self) -> None:
         """Check the settings; nothing has been asked yet."""
         prompts.check_human_prompt(self.human_prompt)
-        _check_layout(self.layout, self.parent, self.angles)
+        _check_layout(self.layout, self.parent, (*self.angles, *(self.escalation.levels if self.escalation else ())))
         _check_whole("allowance", self.allowance, 1)
         _check_whole("reasks", self.reasks, 0)
         _check_whole("tool_calls", self.tool_calls, 0)
@@ -139,27 +148,30 @@ class ChatProposer:
         prompt, beside = self._asking(history, 1).first
         return replace(prompt, tokens=self._composer.measure.chat(prompt.messages) + beside)
 
-    def objection(self, text: str, history: History, drafts: Sequence[Draft]) -> str | None:  # noqa: ARG002 - see Asker
+    def objection(self, text: str, history: History, drafts: Sequence[Draft]) -> str | None:
         """Return why a text is not worth an evaluation, as a clause that tells the model, or None."""
-        return first_objection(self.constraints, text, history.problem.start)
+        broken = first_objection(self.constraints, text, history.problem.start)
+        return broken or (self.novelty.objection(text, history, drafts) if self.novelty else None)
 
     def _briefs(self, history: History, n: int) -> list[Brief]:
         """Settle what each of ``n`` drafts is asked for; equal ones are one object."""
         briefs: list[Brief] = []
-        first = dice(history, 0, "angles").randrange(len(self.angles)) if self.angles else 0
+        level = self.escalation.level(history) if self.escalation else None
         for draft in range(n):
-            angle = self.angles[(first + draft) % len(self.angles)] if self.angles else _PLAIN
+            angle = level or (turn(self.angles, history, draft, n) if self.angles else _PLAIN)
             brief = self._brief(history, draft, angle)
             briefs.append(next((one for one in briefs if _alike(one, brief)), brief))
         return briefs
 
     def _brief(self, history: History, draft: int, angle: Angle) -> Brief:
         protection = protection_of(history.problem, self.protect)
+        mending = self.repair.note(history) if self.repair else ""
+        said = mending or angle.instruction
         return Brief(
             form=Guarded(angle.form or self.form, protection),
             model=angle.model or self.model,
-            parents=self._parents(history, draft, angle),
-            notes=(*self._lessons(history), *(note for note in (protection.note, angle.instruction) if note)),
+            parents=() if mending else self._parents(history, draft, angle),
+            notes=(*self._lessons(history), *(note for note in (protection.note, said) if note)),
             settings={**self.settings, **angle.settings},
             angle=angle.name,
         )

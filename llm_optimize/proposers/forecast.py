@@ -13,8 +13,10 @@ from llm_optimize.core.events import Opened, Proposed, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Problem, Usage
 from llm_optimize.llm.priced import Priced
+from llm_optimize.proposers.best_of_n import BestOfN
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.mixing import Hybrid
+from llm_optimize.proposers.portfolio import Portfolio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,8 +82,16 @@ def first_past(problem: Problem) -> History:
 
 def chat_of(proposer: Proposer) -> ChatProposer | None:
     """Return the chat proposer that is, or is part of, a proposer."""
-    chat = proposer.chat if isinstance(proposer, Hybrid) else proposer
-    return chat if isinstance(chat, ChatProposer) else None
+    match proposer:
+        case ChatProposer():
+            return proposer
+        case BestOfN():
+            return proposer.chat
+        case Hybrid():
+            return None if proposer.chat is None else chat_of(proposer.chat)
+        case Portfolio():  # the first that asks a model stands for the others
+            return next((chat for arm in proposer.arms.values() if (chat := chat_of(arm)) is not None), None)
+    return None
 
 
 def announce(study: Study, max_steps: int | None, say: Callable[[str], None]) -> None:
