@@ -1,0 +1,21 @@
+"""The six tasks on which ways of searching are compared; each module says how it is scored and what the seed changes.
+
+Import it with ``tests/benchmarks`` on the path, as scripts and tests there have it:
+``from tasks.registry import TASKS``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks import sorting_network
+
+if TYPE_CHECKING:
+    from tasks.task import Make
+
+__all__ = ["TASKS"]
+
+TASKS: dict[str, Make] = {
+    "sorting network": sorting_network.make,
+}
+"""Name to function of a seed; see :class:`tasks.task.Task`."""
