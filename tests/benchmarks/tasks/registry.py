@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks import sorting_network
+from tasks import automl, circle_packing, code_golf, sorting_network, symbolic_regression, text_instruction
 
 if TYPE_CHECKING:
     from tasks.task import Make
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["TASKS"]
 
 TASKS: dict[str, Make] = {
+    "circle packing": circle_packing.make,
     "sorting network": sorting_network.make,
+    "symbolic regression": symbolic_regression.make,
+    "automl": automl.make,
+    "code golf": code_golf.make,
+    "text instruction": text_instruction.make,
 }
 """Name to function of a seed; see :class:`tasks.task.Task`."""

@@ -27,7 +27,7 @@ _PAIR = re.compile(r"\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)")
 _REST = re.compile(r"[\s,;\[\]]*")
 
 TASK = f"""x is a sorting network for {CHANNELS} channels, numbered 0 to {CHANNELS - 1}: comparators (i, j) with i < j,
-in the order in which they work. A comparator puts the smaller of the two values on channel i and the larger on channel j.
+in the order in which they work. A comparator puts the smaller of the two values on channel i, the larger on channel j.
 f(x) is minus the number of comparators if the network sorts every input; a network that does not sort every input
 scores below every network that does, the lower the more inputs it leaves unsorted. At most {MOST} comparators."""
 
