@@ -291,6 +291,20 @@ def test_code_golf() -> None:
     assert history.best.score == -len(shorter)
 
 
+@pytest.mark.parametrize("has_model", [False, True])
+def test_circle_packing(has_model) -> None:
+    """The engine alone improves x0; circles outside the square and NaN have no score, a grid has its own."""
+    grid = "def pack():\n    return [(i % 6 / 6 + 1 / 12, i // 6 / 6 + 1 / 12, {radius}) for i in range(26)]"
+    programs = [grid.format(radius=radius) for radius in ("1 / 11", "float('nan')", "1 / 12")]
+    with writer(*programs, *(f"{programs[2]}\n# {n}" for n in range(20))) as server:
+        flags = ("--max-steps", "36") if has_model else ("--max-steps", "12")
+        history = run_task("circle_packing", *flags, **(server.environment if has_model else {}))
+    assert history.best.score > history.trial(0).score > 2
+    by_model = [trial for trial in history.trials if trial.candidate.origin.startswith("chat")]
+    assert [trial.feedback.split()[-1] for trial in by_model[:2]] == ["square", "radius"][: 2 * has_model]
+    assert [trial.score for trial in by_model[2:3]] == pytest.approx([26 / 12][:has_model])
+
+
 def test_resume() -> None:
     """After the interruption the ids go on without a gap and no vector is scored twice."""
     shown = run(str(EXAMPLES / "resume.py")).stdout
