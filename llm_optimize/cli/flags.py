@@ -153,6 +153,13 @@ def _name(text: str) -> str:
     return text
 
 
+def _noise(text: str) -> str:
+    if text not in {"auto", "off"}:
+        msg = f"{text!r} is neither auto nor off"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
 _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "max-steps": (_steps, "N", "proposals after x0; 'none' for no limit (default: 10)"),
     "stop-score": (_number, "SCORE", "stop as soon as a score reaches this"),
@@ -175,4 +182,6 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "budget-usd": (_above_zero, "USD", "cap on dollars, for models whose price is known or told"),
     "budget-seconds": (_above_zero, "S", "cap on wall time of all sessions together"),
     "eval-timeout": (_above_zero, "S", "seconds after which a candidate counts as failed"),
+    "noise": (_noise, "auto|off", "test candidates again where scores vary, or score each once (default: off)"),
+    "suspicious-above": (_number, "SCORE", "a score above this ends the run, with the candidate for inspection"),
 }

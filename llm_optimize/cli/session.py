@@ -75,6 +75,9 @@ class Job:
             resume=self.resume,
             seed=options.seed,
             eval_timeout=options.eval_timeout,
+            noise=options.noise,
+            final=options.final,
+            suspicious_above=options.suspicious_above,
             observers=(watcher,),
             settings={
                 "file": self.task.where,
