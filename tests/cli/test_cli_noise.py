@@ -54,6 +54,19 @@ def test_noise_auto_tests_again_and_reports_an_interval(cli):
     assert "95 %" in result["verdict"]
 
 
+def test_list_and_show_tell_what_the_run_reported(cli):
+    """The best of list and of show is the chosen candidate with the mean of its fresh scores, not a lucky first one."""
+    result = _run(cli, "--noise", "auto")
+    listed = json.loads(cli("list", "--json").stdout)
+    shown = json.loads(cli("show", "task-1", "--json").stdout)
+    assert listed["best_score"] == pytest.approx(result["best_score"])
+    assert (shown["best_id"], shown["best_score"]) == (result["best_id"], result["best_score"])
+    page = cli("show", "task-1").stdout
+    assert "10 times afresh after the search" in page
+    assert result["verdict"] in page
+    assert "mean of 3" in cli("show", "task-1", "--trial", "0").stdout
+
+
 def test_noise_is_off_unless_asked_for(cli):
     """Without the flag, and with off where the file says auto, each candidate is scored once."""
     _run(cli)
