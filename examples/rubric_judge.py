@@ -1,10 +1,10 @@
-"""Improve a text that only a rubric can judge, by a judge that the text cannot talk into a better mark.
+"""What a judge's marks are worth: before one is trusted, it marks texts that people have marked already.
 
-Shows: ``RubricJudge``: criteria with weights, a reason for each mark, three samples whose median counts; and what its
-marks are worth, measured on texts that people have marked (``python rubric_judge.py calibrate``).
+Shows: ``calibrate`` (``python rubric_judge.py calibrate``), which tells how well a judge agrees with people and by how
+much it differs from itself; three samples for each text, whose median counts; criteria with weights.
 Needs: a chat model, better two: ``JUDGE`` in the environment names the one that marks, such as "gpt-5" or
-"http://127.0.0.1:11434/v1#qwen3". Costs: three calls to write and twelve to mark, about 15,000 tokens in all; eighteen
-to calibrate.
+"http://127.0.0.1:11434/v1#qwen3". Costs: eighteen calls to calibrate; three to write and twelve to mark, about 15,000
+tokens in all.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
 """Improve a text that only a rubric can judge: one chat model writes, a second one marks; the predecessor's third.
 
-Shows: ``get_llm_scorer``, whose mark and reasons become score and feedback.
-Needs: a chat model. Costs: three calls to write and four to mark, about 6,000 tokens in all. A model's mark is noisy:
-the same text may get another one next time.
+Shows: ``RubricJudge``, whose marks and reasons become score and feedback, and which the text cannot talk to.
+Needs: a chat model, better two: ``JUDGE`` in the environment names the one that marks, such as "gpt-5" or
+"http://127.0.0.1:11434/v1#qwen3". Costs: three calls to write and four to mark, about 6,000 tokens in all. A model's
+mark is noisy: the same text may get another one next time; ``rubric_judge.py`` measures by how much.
 """
 
 from __future__ import annotations
 
-import re
+import os
 
-from llm_optimize import eval_utils, optimize
+from llm_optimize import optimize
+from llm_optimize.scorers.rubric import Criterion, RubricJudge
 
 TASK = """Write a poem of four lines about optimization that a reader who has never trained a model would enjoy."""
 QUESTION = "Which x should be tried next, so that the mark rises?"
@@ -23,27 +25,17 @@ I like it.
 The end.
 """
 
-_rubric = """Mark the poem below. Give 0 to 2 points for each:
-
-1. It has exactly four lines.
-2. It rhymes.
-3. It has a picture that one can see.
-4. It says something true about searching for the best.
-5. A reader who knows no mathematics would enjoy it.
-
-Write one short sentence for each point, then the sum on a line of its own, in the form final_score=<number>.
-
-The poem:
-
-{x}"""
-
-
-def _mark(reply: str) -> float:
-    # The last one counts: a poem that contains a mark of its own is quoted before the judge gives his.
-    return float(re.findall(r"final_score=\s*(\d+(?:\.\d+)?)", reply)[-1])
-
-
-score = eval_utils.get_llm_scorer(_rubric, parse_score=_mark)
+score = RubricJudge(
+    [
+        Criterion("form", "2: it has exactly four lines, and they rhyme; 1: one of both; 0: neither.", high=2),
+        Criterion("picture", "2: it has a picture that one can see; 0: it has none.", high=2),
+        Criterion("truth", "2: it says something true about searching for the best; 0: nothing.", high=2),
+        Criterion("joy", "2: a reader who knows no mathematics would enjoy it; 0: would not.", weight=2, high=2),
+    ],
+    model=os.environ.get("JUDGE"),
+    task=TASK,
+    scale=(0, 10),
+)
 
 if __name__ == "__main__":
     print(optimize.run(TASK, QUESTION, score, x0=x0, stop_score=STOP_SCORE, max_steps=MAX_STEPS))

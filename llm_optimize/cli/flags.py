@@ -153,6 +153,13 @@ def _name(text: str) -> str:
     return text
 
 
+def _noise(text: str) -> str:
+    if text not in {"auto", "off"}:
+        msg = f"{text!r} is neither auto nor off"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
 _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "max-steps": (_steps, "N", "proposals after x0; 'none' for no limit (default: 10)"),
     "stop-score": (_number, "SCORE", "stop as soon as a score reaches this"),
@@ -176,4 +183,6 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "budget-seconds": (_above_zero, "S", "cap on wall time of all sessions together"),
     "interactive": (whole(1), "N", "ask at the terminal after every N evaluations: accept, reject, pin, edit, guide"),
     "eval-timeout": (_above_zero, "S", "seconds after which a candidate counts as failed"),
+    "noise": (_noise, "auto|off", "test candidates again where scores vary, or score each once (default: off)"),
+    "suspicious-above": (_number, "SCORE", "a score above this ends the run, with the candidate for inspection"),
 }

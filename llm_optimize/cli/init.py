@@ -56,6 +56,9 @@ STOP_SCORE = 9.99         # stop as soon as a score reaches this
 # PARALLEL = 4            # proposals and evaluations in flight
 # IDEAS = 1               # drafts asked for in one proposal
 # EVAL_TIMEOUT = 60       # seconds after which a candidate counts as failed
+# NOISE = "auto"          # test candidates again where scores vary, and report a gain with its interval
+# FINAL = score           # better a score on examples that the search never sees: for x0 and the winner alone
+# SUSPICIOUS_ABOVE = 10   # a score that cannot be honest ends the run
 # SEED = 0
 # TUNE = {{"degrees": (120, 280), "minutes": (10, 90, int)}}    # instead of the comments in x0
 '''

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize import llm
 from llm_optimize.cli.loading import is_object_name, load_named
 from llm_optimize.core.budget import Budget
-from llm_optimize.core.stopping import MaxSteps, TargetScore
+from llm_optimize.core.noise import policy
+from llm_optimize.core.retesting import Retesting
+from llm_optimize.core.stopping import MaxSteps, Suspicious, TargetScore
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.endpoint import check_url, split_name
 from llm_optimize.llm.options import DefaultChat
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from llm_optimize.cli.taskfile import TaskFile
     from llm_optimize.core.history import History
+    from llm_optimize.core.noise import Noise
+    from llm_optimize.core.protocols import Scorer
 
 __all__ = ["Options", "model_with_server", "resolve"]
 
@@ -32,6 +36,7 @@ _DEFAULT_STEPS = 10  # as in optimize.run
 _RAISE = {
     "max_steps": "--max-steps",
     "stop_score": "--stop-score",
+    "suspicious score": "--suspicious-above",
     **{f"budget {cap}": f"--{flag.replace('_', '-')}" for flag, cap in _BUDGET_FLAGS.items()},
 }
 
@@ -52,6 +57,9 @@ class Options:
         eval_timeout: see build().
         interactive: see build().
         price: the model's, dollars per million tokens: (in, out) or (in, out, cached); None for the known one.
+        noise: see build().
+        final: see build().
+        suspicious_above: see build().
     """
 
     model: Any
@@ -65,6 +73,9 @@ class Options:
     eval_timeout: float | None
     interactive: int | None = None
     price: Sequence[float] | None = None
+    noise: Noise | None = None
+    final: Scorer | None = None
+    suspicious_above: float | None = None
 
     @property
     def priced_model(self) -> Any:  # noqa: ANN401 - see model
@@ -75,13 +86,19 @@ class Options:
         return llm.connect(self.model, prices={name: self.price})
 
     def reason_to_stop(self, history: History) -> str | None:
-        """Return why a study with this past would end at once, or None."""
+        """Return why a study with this past would end at once, or None.
+
+        One whose search is over goes on while its end is missing: evaluations afresh, or those on sealed examples.
+        """
         rules = (
+            None if self.suspicious_above is None else Suspicious(self.suspicious_above),
             None if self.stop_score is None else TargetScore(self.stop_score),
             None if self.max_steps is None else MaxSteps(self.max_steps),
             self.budget,
         )
-        return next((reason for rule in rules if rule is not None and (reason := rule(history))), None)
+        reason = next((reason for rule in rules if rule is not None and (reason := rule(history))), None)
+        unfinished = self.budget(history) is None and Retesting(self.noise, self.final).ending(history, ())
+        return None if unfinished else reason
 
     @staticmethod
     def flag_to_raise(reason: str) -> str:
@@ -101,6 +118,8 @@ class Options:
             "seed": self.seed,
             "budget": budget,
             "eval_timeout": self.eval_timeout,
+            "noise": None if self.noise is None else repr(self.noise),
+            "suspicious_above": self.suspicious_above,
         }
 
 
@@ -129,6 +148,9 @@ def resolve(task: TaskFile, flags: Mapping[str, Any]) -> Options:
         eval_timeout=flags.get("eval_timeout", file.get("EVAL_TIMEOUT")),
         interactive=flags.get("interactive"),
         price=flags.get("price"),
+        noise=policy({"auto": "auto", "off": None}[flags["noise"]] if "noise" in flags else file.get("NOISE")),
+        final=file.get("FINAL"),
+        suspicious_above=flags.get("suspicious_above", file.get("SUSPICIOUS_ABOVE")),
     )
 
 

@@ -77,6 +77,9 @@ class Job:
             seed=options.seed,
             eval_timeout=options.eval_timeout,
             interactive=options.interactive,
+            noise=options.noise,
+            final=options.final,
+            suspicious_above=options.suspicious_above,
             observers=(watcher,),
             settings={
                 "file": self.task.where,

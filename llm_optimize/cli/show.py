@@ -24,6 +24,7 @@ from llm_optimize.cli.wording import (
 )
 from llm_optimize.core.events import Opened, Proposed, Stopped
 from llm_optimize.core.history import History
+from llm_optimize.core.verdict import best_score, verdict
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class _Summary:
             _print_titled(f"the latest {_LISTED} (--log shows all):", history.recent(_LISTED))
 
     def _rows(self) -> list[tuple[str, str]]:
-        history, best = self._history, self._history.best
+        history = self._history
         failed = sum(trial.score is None for trial in history.trials)
         pending = f", {len(history.pending)} pending" if history.pending else ""
         start = "the model writes the first text" if history.problem.start is None else "not scored"
@@ -113,7 +114,8 @@ class _Summary:
             ("question", clean(history.problem.question, 100)),
             ("state", one_line(self._state)),
             ("x0", f"score {score_text(self._start.score)}" if self._start else start),
-            ("best", f"score {score_text(best.score)} (#{best.id}, {best.candidate.origin})" if best else "none yet"),
+            ("best", _best(history)),
+            ("result", verdict(history) if history.retold else ""),
             ("steps", f"{history.steps}, {history.evaluations} evaluations ({failed} failed){pending}"),
             ("usage", usage_text(history.usage)),
             *(("", f"  {line}") for line in account_lines(history.account)),
@@ -138,7 +140,7 @@ class _Summary:
             "state": self._state,
             "reason": history.reason,
             "best_id": best.id if best else None,
-            "best_score": best.score if best else None,
+            "best_score": best_score(history),
             "best_text": best.text if best else None,
             "steps": history.steps,
             "evaluations": history.evaluations,
@@ -149,6 +151,15 @@ class _Summary:
             "settings": dict(self._settings),
             "trials": [trial_fields(trial) for trial in history.trials],
         }
+
+
+def _best(history: History) -> str:
+    best = history.best
+    if best is None:
+        return "none yet"
+    often = len(history.fresh.get(best.id, ()))
+    afresh = f", {often} times afresh after the search" if often > 1 else ""
+    return f"score {score_text(best_score(history))} (#{best.id}, {best.candidate.origin}{afresh})"
 
 
 def _trial(history: History, name: str, candidate_id: int) -> Trial:
@@ -178,7 +189,8 @@ def _print_trial(trial: Trial, *, as_json: bool) -> None:
     candidate = trial.candidate
     parent = "" if candidate.parent is None else f", from #{candidate.parent}"
     failure = f"failed ({trial.outcome.kind})" if trial.score is None else f"score {score_text(trial.score)}"  # type: ignore[union-attr]  # no score: a Failure
-    print(f"#{trial.id}  {one_line(candidate.origin)}{parent}  {failure}  {moment(trial.seconds)}")
+    often = f"  mean of {trial.n}" if trial.n > 1 else ""
+    print(f"#{trial.id}  {one_line(candidate.origin)}{parent}  {failure}{often}  {moment(trial.seconds)}")
     print("\ntext:")
     print_text(safe(trial.text))
     for label, text in (("idea", candidate.idea), ("feedback", trial.feedback)):

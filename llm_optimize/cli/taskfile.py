@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from llm_optimize.cli import loading
+from llm_optimize.core.noise import Noise
 from llm_optimize.errors import BadInput
 from llm_optimize.text.domains import parse_tune
 from llm_optimize.text.tunables import find
@@ -38,6 +39,9 @@ _SETTINGS: dict[str, str] = {
     "SEED": "an integer",
     "BUDGET": "a dict with numbers above 0 for evaluations, tokens, dollars, seconds",
     "EVAL_TIMEOUT": "seconds above 0",
+    "NOISE": "'auto', a Noise(...), or None to score each candidate once",
+    "FINAL": "a function that scores a text on sealed examples, called for x0 and for the winner alone",
+    "SUSPICIOUS_ABOVE": "the highest score that can be honest, a number",
     "LAYOUT": "'window', or 'epochs' where the endpoint's prompt cache makes repeated prompts cheaper",
     "TOOLS": "a list of functions, or of tools of llm_optimize.toolbox",
     "CONSTRAINTS": "a list of names such as 'parses' or 'max_chars:500', and of functions of the text",
@@ -198,6 +202,9 @@ def _model() -> type[BaseModel]:
         "SEED": (int, 0),
         "BUDGET": (budget | None, None),
         "EVAL_TIMEOUT": (measure, None),
+        "NOISE": (Literal["auto"] | Noise | None, None),
+        "FINAL": (Callable[..., Any] | None, None),
+        "SUSPICIOUS_ABOVE": (float | None, None),
         "LAYOUT": (Literal["window", "epochs"], "window"),
         "TOOLS": (list[Any] | tuple[Any, ...], ()),
         "CONSTRAINTS": (list[Any] | tuple[Any, ...], ()),

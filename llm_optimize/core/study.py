@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize.core.budget import Budget
-from llm_optimize.core.events import Guided, Proposed, Told
+from llm_optimize.core.events import Guided, Proposed, Retold, Told
 from llm_optimize.core.hand import accepted_by_hand, checked
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.consulting import Consult
     from llm_optimize.core.history import History
+    from llm_optimize.core.noise import Again
     from llm_optimize.core.protocols import Executor, Observer, Proposer, Scorer, Stopper, Store
     from llm_optimize.core.types import Problem
 
@@ -118,6 +119,7 @@ class Study:
         self._journal = Journal(store, name, observers)
         self._is_open = False
         self._handed: set[int] = set()
+        self._flying: list[Again] = []
 
     @property
     def name(self) -> str:
@@ -182,10 +184,18 @@ class Study:
             self.close(reason)
         return ending
 
-    def ask(self, n: int = 1) -> list[Candidate]:
+    def ask(self, n: int = 1, *, ending: bool = False) -> list[Candidate]:
         """Return up to ``n`` candidates to evaluate: those pending from earlier first, then x0, then new ones.
 
-        Fewer than ``n``, or none, come back when the proposer has no more.
+        Fewer than ``n``, or none, come back when the proposer has no more. With ``noise=``, candidates that were told
+        before come back where the policy wants another evaluation of them, the same one more than once if need be:
+        evaluate and tell them as the others. What was asked and never told, the next session asks again.
+
+        Args:
+            n: how many at most.
+            ending: the search is over: instead of new candidates return the winner and the start, to be evaluated
+                afresh; none once enough of that has been told. Without ``noise=`` there is nothing to do. A scorer
+                given as ``final`` is for :meth:`run`.
 
         Raises:
             ModelError: the proposer's model could not answer.
@@ -198,7 +208,7 @@ class Study:
         record_injected(self._journal)
         waiting = deque(one for one in self._journal.history.pending if one.id not in self._handed)
         while len(waiting) < n:
-            fresh = self._new(n - len(waiting))
+            fresh = self._again(ending=ending) or ([] if ending else self._new(n - len(waiting)))
             if not fresh:
                 break
             waiting.extend(fresh)
@@ -207,7 +217,7 @@ class Study:
         return chosen
 
     def tell(self, candidate: Candidate | int, outcome: object, seconds: float = 0.0) -> None:
-        """Log a candidate's outcome.
+        """Log a candidate's outcome; of one that :meth:`ask` has handed out again, one more.
 
         Args:
             candidate: as :meth:`ask` gave it, or its id.
@@ -219,10 +229,17 @@ class Study:
         """
         self._open()
         candidate_id = candidate if isinstance(candidate, int) else candidate.id
-        if all(one.id != candidate_id for one in self._journal.history.pending):
+        history, now = self._journal.history, time.time()
+        if any(one.id == candidate_id for one in history.pending):
+            self._journal.record(Told(candidate_id, to_outcome(outcome), seconds, now))
+            return
+        again = next((one for one in self._flying if one.candidate_id == candidate_id), None)
+        if again is None:
             msg = f"candidate {candidate_id} is not pending: it is unknown or was told already; tell each one once"
             raise BadInput(msg)
-        self._journal.record(Told(candidate_id, to_outcome(outcome), seconds, time.time()))
+        serial = history.free_serial()
+        self._journal.record(Retold(candidate_id, to_outcome(outcome), serial, again.part, seconds, now))
+        self._flying.remove(again)
 
     def guide(self, text: str) -> None:
         """Say something that every following prompt contains.
@@ -274,6 +291,7 @@ class Study:
         """End the session and give the study up to others; a closed study opens again on use."""
         if self._is_open:
             self._is_open = False
+            self._flying.clear()
             self._journal.close(reason)
 
     def __enter__(self) -> Self:
@@ -300,6 +318,19 @@ class Study:
         if self.problem.start is not None and self._journal.history.next_id == 0:
             start = Candidate(0, self.problem.start, origin="start")
             self._journal.record(Proposed((start,), at=time.time()))
+
+    def _again(self, *, ending: bool) -> Sequence[Candidate]:
+        """Return a candidate that is to be evaluated once more, if there is one, and note that it is on its way."""
+        noise, history = self._plan.retesting.noise, self._journal.history
+        if noise is None:
+            return ()
+        part, due = ("fresh", noise.ending) if ending else ("again", noise.due)
+        again = due(history, [one for one in self._flying if one.part == part])
+        trial = history.trial(again.candidate_id) if again is not None else None
+        if again is None or trial is None:
+            return ()
+        self._flying.append(again)
+        return (trial.candidate,)
 
     def _new(self, n: int) -> Sequence[Candidate]:
         """Ask the proposer once, here and now."""

@@ -5,6 +5,8 @@ from evaluations that nothing was chosen by: those on sealed examples, or else t
 Its interval comes from the bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993): over examples, in
 pairs, where there are scores per example; else over the deviations of repeated evaluations from their means. The
 percentiles are moved outwards for small samples as in Hesterberg (Am. Stat. 69, 2015), to where Student's t has them.
+Where each example is right or wrong there are but three differences, and few that differ from 0: then the interval is
+that of Bonett and Price (Br. J. Math. Stat. Psychol. 65, 2012), which holds its level there and is as narrow.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _DRAWS = 1000  # of the bootstrap
 _CONFIDENCE = 0.95
 _TWO = 2
 _WIDEST = 0.5
+_RIGHT_OR_WRONG = frozenset({-1.0, 0.0, 1.0})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,9 @@ def gain(history: History, confidence: float = _CONFIDENCE) -> Gain | None:
 def interval_of_differences(
     differences: Sequence[float], confidence: float = _CONFIDENCE, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the bootstrap interval of the mean of paired differences; both ends are it for fewer than two.
+    """Return the interval of the mean of paired differences; both ends are it for fewer than two.
+
+    By the bootstrap, or as Bonett and Price where each difference is -1, 0 or 1.
 
     Example:
         >>> low, high = interval_of_differences([0.0, 1.0] * 50)
@@ -108,9 +113,7 @@ def interval_of_differences(
         True
     """
     dice = random.Random(f"{seed} bootstrap")  # noqa: S311 - statistics, not a secret
-    return _percentiles(
-        lambda: sum(dice.choices(differences, k=len(differences))) / len(differences), len(differences) - 1, confidence
-    )
+    return _of_pairs(differences, confidence, dice)
 
 
 def verdict(history: History, confidence: float = _CONFIDENCE) -> str:
@@ -197,9 +200,24 @@ def _interval_around(
     value: float, pairs: Sequence[float], confidence: float, dice: random.Random
 ) -> tuple[float, float]:
     """Return the interval of the mean of the differences, moved to the value where that is no plain mean of them."""
-    low, high = _percentiles(lambda: sum(dice.choices(pairs, k=len(pairs))) / len(pairs), len(pairs) - 1, confidence)
+    low, high = _of_pairs(pairs, confidence, dice)
     moved = value - fmean(pairs)
     return low + moved, high + moved
+
+
+def _of_pairs(pairs: Sequence[float], confidence: float, dice: random.Random) -> tuple[float, float]:
+    if len(pairs) >= _TWO and _RIGHT_OR_WRONG.issuperset(pairs):
+        return _of_proportions(pairs, confidence)
+    return _percentiles(lambda: sum(dice.choices(pairs, k=len(pairs))) / len(pairs), len(pairs) - 1, confidence)
+
+
+def _of_proportions(pairs: Sequence[float], confidence: float) -> tuple[float, float]:
+    """Return the interval of the difference of two shares of the same examples (Bonett and Price 2012, equation 5)."""
+    n = len(pairs) + 2  # one pair more of either kind
+    won, lost = (sum(pair == sign for pair in pairs) + 1 for sign in (1, -1))
+    centre = (won - lost) / n
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(((won + lost) / n - centre**2) / n)
+    return max(centre - reach, -1.0), min(centre + reach, 1.0)
 
 
 def _percentiles(draw: Callable[[], float], degrees: int, confidence: float) -> tuple[float, float]:

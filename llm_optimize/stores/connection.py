@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -127,6 +128,7 @@ class Connection:
         if mode != "wal":
             _use_wal(connection)
         connection.execute(f"PRAGMA synchronous = {self.durability}")
+        _add_root(connection)
         migrate(connection, self.path)
 
     def _make_folder(self) -> None:
@@ -165,6 +167,14 @@ _REMEDIES = {
     "SQLITE_PERM": "cannot be opened: check its permissions, or choose another path",
     "SQLITE_IOERR": "reading or writing failed: check the disk, its free space and quota (no network file system)",
 }
+
+
+def _add_root(connection: sqlite3.Connection) -> None:
+    """Give the views a square root where SQLite was built without its mathematical functions."""
+    try:
+        connection.execute("SELECT sqrt(1.0)")
+    except sqlite3.OperationalError:
+        connection.create_function("sqrt", 1, lambda x: None if x is None else math.sqrt(x), deterministic=True)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -14,7 +14,8 @@ class StudyInfo:
     Attributes:
         name: the study's name in its store.
         trials: evaluations told, failures included.
-        best_score: the highest score, or None while nothing has one.
+        best_score: of the candidate to trust, or None while nothing has a score. It is the highest score; where
+            candidates were evaluated again, what a result reports, see :func:`~..core.verdict.best_score`.
         last_reason: why the last session ended; None while one is open, and after one that was killed.
         opened_at: the earliest time among its events, in seconds since the epoch.
         updated_at: the latest time among its events, in seconds since the epoch.

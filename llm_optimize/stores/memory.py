@@ -6,8 +6,10 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from llm_optimize.core.events import Opened, Stopped, Told
+from llm_optimize.core.events import Opened, Retold, Stopped, Told
+from llm_optimize.core.history import History
 from llm_optimize.core.types import Evaluation
+from llm_optimize.core.verdict import best_score
 from llm_optimize.errors import StudyOwned
 from llm_optimize.stores.listing import StudyInfo
 
@@ -94,6 +96,16 @@ class MemoryStore:
             self._owned.discard(study)
 
 
+def _best(log: tuple[Event, ...]) -> float | None:
+    if not any(isinstance(event, Retold) for event in log):
+        outcomes = (event.outcome for event in log if isinstance(event, Told))
+        return max((outcome.score for outcome in outcomes if isinstance(outcome, Evaluation)), default=None)
+    history = History.empty()
+    for event in log:
+        history = history.after(event)
+    return best_score(history)
+
+
 def _summary(name: str, log: tuple[Event, ...], owner_pid: int | None) -> StudyInfo:
     outcomes = [event.outcome for event in log if isinstance(event, Told)]
     sessions = [event for event in log if isinstance(event, Opened | Stopped)]
@@ -101,7 +113,7 @@ def _summary(name: str, log: tuple[Event, ...], owner_pid: int | None) -> StudyI
     return StudyInfo(
         name=name,
         trials=len(outcomes),
-        best_score=max((outcome.score for outcome in outcomes if isinstance(outcome, Evaluation)), default=None),
+        best_score=_best(log),
         last_reason=last.reason if isinstance(last, Stopped) else None,
         opened_at=min(event.at for event in log),
         updated_at=max(event.at for event in log),

@@ -2,15 +2,19 @@
 
 A commit is on disk (in the write-ahead log) before :meth:`SQLiteStore.append` returns, so SIGKILL loses nothing;
 ``durability="full"`` also flushes the disk's own cache for each event, which a power cut needs. The file must not
-lie on a network file system. Besides the log the file holds three views for people who like SQL:
+lie on a network file system. Besides the log the file holds views for people who like SQL:
 
 ``trials``
-    one row per evaluation: study, id, score, failure (its kind, or NULL), text, idea, origin, parent, feedback,
-    seconds; calls, tokens and dollars that the evaluation itself cost; at (seconds since the epoch).
+    one row per candidate that was evaluated: study, id, score (the mean where the search has evaluated it again),
+    failure (its kind, or NULL), text, idea, origin, parent, feedback, seconds; calls, tokens and dollars that the first
+    evaluation cost; at (seconds since the epoch); evaluations; afresh (the mean score after the search, or NULL).
+``chosen``
+    study, id, score: the candidate to trust, one row per study in which candidates were evaluated again.
 ``usage_by_study``
     what proposals and evaluations cost together: study, calls, tokens_in, tokens_cached, tokens_out, dollars, seconds.
 ``studies_overview``
-    study, best_score, trials, pending, last_reason (of a session that has ended), opened_at, updated_at.
+    study, best_score (of the chosen candidate), trials, pending, last_reason (of a session that has ended), opened_at,
+    updated_at.
 
 For example, with ``sqlite3 .llm_optimize/studies.db``::
 
@@ -259,7 +263,7 @@ _OVERVIEW = """
 SELECT
     studies.name,
     count(*) FILTER (WHERE kind = 'told'),
-    max(score),
+    coalesce(chosen.score, max(events.score)),
     (
         SELECT iif(last.kind = 'stopped', json_extract(last.body, '$.reason'), NULL) FROM events AS last
         WHERE last.study = studies.id AND last.kind IN ('opened', 'stopped') ORDER BY last.seq DESC LIMIT 1
@@ -270,6 +274,7 @@ SELECT
 FROM events
 JOIN studies ON studies.id = events.study
 LEFT JOIN owners ON owners.study = studies.name
+LEFT JOIN chosen ON chosen.study = studies.name
 GROUP BY studies.id
 ORDER BY studies.id
 """

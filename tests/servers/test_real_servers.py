@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 from real_servers import ANSWERS, NAMES, RealServer, missing, running
 
-from llm_optimize import llm, optimize
+from llm_optimize import eval_utils, llm, optimize
 from llm_optimize.core.chat import Message, Piece, Request
 from llm_optimize.core.metering import Scope, entered
 from llm_optimize.errors import BadReply, ModelError, ModelRefused
@@ -119,21 +121,44 @@ def test_an_unknown_model_is_refused_or_answered_but_never_waited_for(server: Re
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("example", ["code_golf.py", "text_rubric.py"])
-def test_an_example_runs_to_its_end(server: RealServer, example, tmp_path):
-    """The whole command, in a process of its own: it ends by its own rule, with exit status 0 and something better."""
-    environment = os.environ | {"LLM_OPTIMIZE_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "llm_optimize", "run", str(EXAMPLES / example), "--json"]
-    command += ["--model", server.spec] if example == "code_golf.py" else []
+def _ran(server: RealServer, example, folder, *words):
+    """Run an example to its end, in a process of its own; return its exit status and the lines that it printed."""
+    environment = os.environ | {"LLM_OPTIMIZE_HOME": str(folder)}
+    command = [sys.executable, "-m", "llm_optimize", "run", str(EXAMPLES / example), "--json", *words]
     environment |= {"OPENAI_BASE_URL": server.url, "LLM_OPTIMIZE_MODEL": server.model}
     done = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.stdout, done.stderr[-2000:]
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_an_example_runs_to_its_end(server: RealServer, tmp_path):
+    """The whole command: it ends by its own rule, with exit status 0 and something better."""
+    status, lines = _ran(server, "code_golf.py", tmp_path, "--model", server.spec)
+    assert status == 0, lines[-1]
     scores = [line["score"] for line in lines if line.get("score") is not None]
     assert len(scores) >= 2
     assert max(scores[1:]) >= scores[0]
+
+
+def test_a_judge_that_gives_no_marks_gives_no_scores(server: RealServer, tmp_path):
+    """No answer of these servers carries the fence's code: each text is a failure that says so, and has no score."""
+    status, lines = _ran(server, "text_rubric.py", tmp_path)
+    told = [line for line in lines if line["kind"] == "told"]
+    assert {line["failure"] for line in told} == {"unjudged"}
+    assert len(told) >= 2
+    assert (status, lines[-1]["best_score"]) == (1, None)
+
+
+def test_a_mark_in_an_answer_is_read(server: RealServer):
+    """The predecessor's judge reads its mark wherever the answer has it."""
+    read = partial(re.findall, r"final_score=(\d+)")
+    parsed = lambda said: float(read(said)[-1])  # noqa: E731 - a shorthand
+    score = eval_utils.get_llm_scorer("Mark this:\n{x}", parse_score=parsed, model=server.spec)
+    result = optimize.run("t", "q", score, x0="x", model=server.spec, max_steps=2, verbose=False, store=None)
+    assert result.scores
+    assert set(result.scores) <= set(map(parsed, ANSWERS))
 
 
 def test_a_rate_limit_of_a_gateway_is_an_error_that_can_be_waited_out(server: RealServer):

@@ -259,12 +259,12 @@ class TestViews:
         rows = query(store, "SELECT * FROM trials WHERE study = 'study' ORDER BY id")
         awkward = sample_events()[2].outcome.feedback.split("\0")[0]  # SQLite's JSON functions end a text there
         assert [tuple(row.values())[1:] for row in rows] == [
-            (0, 3.0, None, "start", "", "start", None, awkward, 0.5, 2, 120, 0.0125, 3.0),
+            (0, 3.0, None, "start", "", "start", None, awkward, 0.5, 2, 120, 0.0125, 3.0, 1, None),
             (
                 *(1, None, "raised", awkward, "why", "chat:m", 0),
-                *("ValueError: no", 0.25, 2, 120, 0.0125, 5.0),
+                *("ValueError: no", 0.25, 2, 120, 0.0125, 5.0, 1, None),
             ),
-            (2, -1.5, None, "two", "", "", None, "", 0.0, 0, 0, 0.0, 7.0),
+            (2, -1.5, None, "two", "", "", None, "", 0.0, 0, 0, 0.0, 7.0, 1, None),
         ]
         assert query(store, "SELECT text, score FROM trials WHERE study = 'other'") == [
             {"text": "other's", "score": 5.0}
