@@ -216,7 +216,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         StoreError: the store cannot be opened.
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
-    begun = _Beginning.of(x0, func, final, tune, constraints)
+    begun = Beginning.of(x0, func, final, tune, constraints)
     unused = [
         name for name, given in (("tools", tools), ("constraints", constraints)) if proposer is not None and given
     ]
@@ -225,9 +225,9 @@ def build(  # noqa: PLR0913 - the keywords of run()
     llm.requests.resume()
     if proposer is None:
         chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
-        proposer = _default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
+        proposer = default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
     elif isinstance(proposer, type) or not hasattr(proposer, "propose"):
-        proposer = _made(proposer, model)
+        proposer = made(proposer, model)
     problem, func, final = Problem(task_description, task_question, begun.x0), begun.func, begun.final
     _check_chat(proposer, problem, budget, func)
     opened = open_store(store)
@@ -260,28 +260,6 @@ def _rules(stop_score: float | None, stop: Stopper | None, max_steps: int | None
     return AnyOf(tuple(rule for rule in (target, stop, steps) if rule is not None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Beginning:
-    """What a search begins with, a typed candidate made a text."""
-
-    x0: str | None
-    func: Scorer
-    final: Scorer | None
-    tune: object
-    constraints: tuple[Constraint, ...]
-    form: Form
-
-    @classmethod
-    def of(cls, x0: Any, func: Any, final: Any, tune: object, constraints: object) -> Self:  # noqa: ANN401 - unchecked
-        kept = as_constraints(constraints, JsonSchema)
-        kind = typed(x0)
-        if kind is None:
-            return cls(x0, func, final, tune, kept, FullText())
-        ending = None if final is None else kind.scorer(final)
-        tune = kind.tune if tune is None else tune
-        return cls(kind.start, kind.scorer(func), ending, tune, (*kept, *as_constraints([kind.model_class])), kind.form)
-
-
 def _check(task: object, question: object, func: object, x0: object, unused: Sequence[str]) -> None:
     if unused:
         name = unused[0]
@@ -297,34 +275,6 @@ def _check(task: object, question: object, func: object, x0: object, unused: Seq
     if x0 is not None and (not isinstance(x0, str) or not x0.strip()):
         msg = f"x0 is {x0!r}: give a text, or None to let the model write the first candidate"
         raise BadInput(msg)
-
-
-def _default_proposer(begun: _Beginning, model: object, chat: Callable[..., ChatProposer]) -> Proposer:
-    """Choose the chat model, the numeric engine, or both, and say which where it may surprise."""
-    x0, tune = begun.x0, begun.tune
-    numbers = bool(find(x0, tune)) if x0 is not None else tune is not None
-    numeric = NumericProposer(tune=tune, constraints=begun.constraints)
-    if model is None and not llm.have_model():
-        if not numbers or x0 is None:
-            llm.require_model()
-        _LOG.warning("no chat model is configured: the numeric engine tunes the numbers of x0 alone")
-        return numeric
-    asking = chat(_connected(model), form=begun.form, constraints=begun.constraints)
-    if asking.tools and any(isinstance(layer, CalledModel) for layer in llm.layers(asking.model)):
-        _LOG.warning("the model %s is an object that cannot call tools: it is asked without them", asking.model_name)
-    return Hybrid(asking, numeric) if numbers else asking
-
-
-def _made(maker: Callable[[ChatModel], Proposer], model: object) -> Proposer:
-    """Return the proposer that a function or class makes of the connected model."""
-    if not callable(maker):
-        msg = f"proposer is {maker!r}: give an object with the method propose, or a function of the model that makes one"
-        raise BadInput(msg)
-    proposer = maker(_connected(model))
-    if not hasattr(proposer, "propose"):
-        msg = f"proposer makes {proposer!r} of a model: it must return an object with the method propose"
-        raise BadInput(msg)
-    return proposer
 
 
 def _order(proposer: Proposer) -> Order | None:
@@ -348,13 +298,6 @@ def _check_chat(proposer: Proposer, problem: Problem, budget: Budget | None, fun
         for layer in llm.layers(chat.model):
             if isinstance(layer, Priced):
                 layer.check_price()
-
-
-def _connected(model: object) -> ChatModel:
-    """Return the model, and find out at no cost whether one that is named here answers at all."""
-    chosen = llm.connect(model)
-    llm.preflight(chosen)
-    return chosen
 
 
 def _name(store: Store, study: str | None, resume: bool | str) -> str:  # noqa: FBT001 - one value of three

@@ -16,6 +16,7 @@ from llm_optimize.core.arms import Arm, after_proposed, after_told, gain
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.hand import Hand
 from llm_optimize.core.leaders import Leaders, ranked
+from llm_optimize.core.ordinals import first_free, including
 from llm_optimize.core.past import Past, Record
 from llm_optimize.core.types import Candidate, Learned, Outcome, Problem, Trial, Usage
 
@@ -172,11 +173,11 @@ class History:
 
     def free_slots(self, n: int, taken: frozenset[int] = frozenset()) -> list[int]:
         """Return the ``n`` lowest proposal ordinals that neither the log nor ``taken`` holds."""
-        return _free(self._slots, n, taken)
+        return first_free(self._slots, n, taken)
 
     def free_serial(self, taken: frozenset[int] = frozenset()) -> int:
         """Return the lowest ordinal of a re-test that neither the log nor ``taken`` holds."""
-        return _free(self._serials, 1, taken)[0]
+        return first_free(self._serials, 1, taken)[0]
 
     def knows_slot(self, slot: int) -> bool:
         """Return whether the proposal in ``slot`` has been answered; O(1)."""
@@ -291,7 +292,7 @@ class History:
             arms=after_proposed(self.arms, event.arm, event.usage, len(event.candidates)) if event.arm else self.arms,
             _record=record,
             _failed_steps=self._failed_steps + (not brought),
-            _slots=_with(self._slots, event.slot),
+            _slots=including(self._slots, event.slot),
             _clock=self._ticked(event.at),
             **self._costs_with(f"proposal/{event.slot}", event.usage, event.account.completed(event.usage, "proposer")),
         )
@@ -335,7 +336,7 @@ class History:
             raise ValueError(msg)
         retold = self._next(
             retold=self.retold + 1,
-            _serials=_with(self._serials, event.serial),
+            _serials=including(self._serials, event.serial),
             _clock=self._ticked(event.at),
             **self._costs_with(
                 f"retest/{event.serial}", outcome.usage, event.account.completed(outcome.usage, "scorer")
@@ -366,29 +367,6 @@ class History:
         for cost in unfinished.values():
             usage, account = usage + cost.total, account + cost
         return {"usage": usage, "account": account, "unfinished": unfinished, "_booked": booked}
-
-
-def _free(known: tuple[int, frozenset[int]], n: int, taken: frozenset[int]) -> list[int]:
-    """Return the ``n`` lowest ordinals that are neither known nor taken."""
-    free: list[int] = []
-    ordinal, beyond = known
-    while len(free) < n:
-        if ordinal not in beyond and ordinal not in taken:
-            free.append(ordinal)
-        ordinal += 1
-    return free
-
-
-def _with(known: tuple[int, frozenset[int]], ordinal: int) -> tuple[int, frozenset[int]]:
-    """Return a set of ordinals with one more: all below the first number, and those in the set beyond it."""
-    frontier, beyond = known
-    if ordinal < frontier:
-        return known
-    beyond |= {ordinal}
-    while frontier in beyond:
-        beyond -= {frontier}
-        frontier += 1
-    return frontier, beyond
 
 
 def _joined(history: History, trial: Trial) -> History:
