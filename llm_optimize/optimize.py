@@ -112,8 +112,8 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         tune: numbers to tune: ``Box(low, high)`` for all, a mapping by name, None for those marked in the text.
         tools: functions for the model to call while it makes a proposal; see :mod:`llm_optimize.toolbox` for more.
         constraints: what a text must be like to be worth an evaluation: ``parses``, ``placeholders``,
-            ``max_chars:500``, ``max_tokens:200``, ``imports:numpy,math``, ``schema:FILE``, a JSON schema, a pydantic model, or a function
-            of the text that returns the reason or None; x0 must keep them. See
+            ``max_chars:500``, ``max_tokens:200``, ``imports:numpy,math``, ``schema:FILE``, a JSON schema, a pydantic
+            model, or a function that returns the reason or None. x0 must keep them all; see
             :mod:`llm_optimize.proposers.constraints`.
         store: "auto" (SQLite at $LLM_OPTIMIZE_HOME or ./.llm_optimize), None (memory), a path, or a Store.
         study: the name in the store; None takes a new one after the running script.

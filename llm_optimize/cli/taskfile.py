@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from llm_optimize.cli import loading
 from llm_optimize.core.noise import Noise
 from llm_optimize.errors import BadInput
+from llm_optimize.proposers.constraints import as_constraints, check_start
+from llm_optimize.scorers.formats import JsonSchema
 from llm_optimize.text.domains import parse_tune
 from llm_optimize.text.tunables import find
 
@@ -138,6 +140,7 @@ def _checked(where: str, stem: str, values: Mapping[str, Any]) -> TaskFile:
     task, question, score = (settings.pop(name) for name in _NEEDED)
     x0 = settings.pop("x0", None)
     _check_tunables(where, x0, settings.get("TUNE"))
+    _check_constraints(where, x0, settings.get("CONSTRAINTS", ()))
     return TaskFile(where, stem, task, question, score, x0, settings)
 
 
@@ -150,6 +153,15 @@ def _check_tunables(where: str, x0: str | None, tune: object) -> None:
     except BadInput as error:
         said = str(error)
         msg = f"{where}: {'TUNE' + said[4:] if said.startswith('tune') else f'x0: {said}'}"
+        raise BadInput(msg) from None
+
+
+def _check_constraints(where: str, x0: str | None, constraints: object) -> None:
+    try:
+        check_start(as_constraints(constraints, JsonSchema), x0)
+    except BadInput as error:
+        said = str(error)
+        msg = f"{where}: {'CONSTRAINTS' + said[11:] if said.startswith('constraints') else said}"
         raise BadInput(msg) from None
 
 

@@ -74,7 +74,7 @@ _ENGLISH = (
         r"\b(?:violates?|goes against|is against|breaches|conflicts with|is not allowed|isn't allowed)\b"
     ),
     rf"i(?:'d| would) (?:rather|prefer) not (?:to )?{_DOING}",
-    rf"{_SORRY}[^.!?]{{0,40}}?\bi can(?:no|')?t[.! ]*$",
+    rf"{_SORRY}[^.!?]{{0,40}}?\bi can(?:no|')?t *(?:[.!]|$)",
     rf"{_SORRY}.{{0,80}}?\b(?:not (?:something|able) .{{0,20}}?i can|can't be (?:assisted|helped) with)",
     (
         rf"{_SORRY}.{{0,60}}?(?:can(?:no|')?t|can not|unable to|not able to) (?:help|assist|comply|do)(?: you)?"
