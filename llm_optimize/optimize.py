@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize import llm
 from llm_optimize.core.consulting import Consult, Dialog
@@ -20,22 +19,17 @@ from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
 from llm_optimize.core.types import Problem
 from llm_optimize.errors import BadInput, ModelError
-from llm_optimize.llm.model import CalledModel
 from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.replay import Replay
 from llm_optimize.llm.roles import warn_of_own_judge
 from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.constraints import as_constraints, check_start
+from llm_optimize.proposers.default import Beginning, default_proposer, made
 from llm_optimize.proposers.forecast import announce, chat_of, first_past
-from llm_optimize.proposers.forms.full_text import FullText
-from llm_optimize.proposers.mixing import Hybrid
-from llm_optimize.proposers.numeric import NumericProposer
 from llm_optimize.proposers.prompts import HUMAN_OPTIMIZATION_PROMPT, SYSTEM_PROMPT
-from llm_optimize.proposers.typed import typed
 from llm_optimize.scorers.formats import JsonSchema
 from llm_optimize.stores.opening import open_store
-from llm_optimize.text.tunables import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +41,6 @@ if TYPE_CHECKING:
     from llm_optimize.core.order import Order
     from llm_optimize.core.plan import Ending
     from llm_optimize.core.protocols import ChatModel, Executor, Observer, Proposer, Scorer, Stopper, Store
-    from llm_optimize.proposers.constraints import Constraint
-    from llm_optimize.proposers.forms.form import Form
 
 __all__ = ["Result", "build", "conclude", "run"]
 
@@ -216,7 +208,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         StoreError: the store cannot be opened.
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
-    begun = Beginning.of(x0, func, final, tune, constraints)
+    begun = Beginning.of(x0, func, final, tune, as_constraints(constraints, JsonSchema))
     unused = [
         name for name, given in (("tools", tools), ("constraints", constraints)) if proposer is not None and given
     ]
@@ -225,15 +217,15 @@ def build(  # noqa: PLR0913 - the keywords of run()
     llm.requests.resume()
     if proposer is None:
         chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
-        proposer = default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
-    elif isinstance(proposer, type) or not hasattr(proposer, "propose"):
-        proposer = made(proposer, model)
+        chosen = default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
+    else:
+        chosen = made(proposer, model)
     problem, func, final = Problem(task_description, task_question, begun.x0), begun.func, begun.final
-    _check_chat(proposer, problem, budget, func)
+    _check_chat(chosen, problem, budget, func)
     opened = open_store(store)
     return Study(
         problem,
-        proposer,
+        chosen,
         func,
         store=opened,
         name=_name(opened, study, resume),
@@ -250,7 +242,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         consult=None if interactive is None else Consult(interactive, Dialog()),
         observers=observers,
         settings=settings,
-        order=_order(proposer),
+        order=_order(chosen),
     )
 
 

@@ -42,6 +42,7 @@ Observer = Callable[[Event], None]
 """Sees every event after it is on disk; cannot steer. One that raises is logged and left alone."""
 
 
+@runtime_checkable
 class Proposer(Protocol):
     """Has ideas. Stateless: whatever it needs is in the history, so a resumed study carries on the same."""
 

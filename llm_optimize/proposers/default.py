@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from llm_optimize import llm
+from llm_optimize.core.protocols import Proposer
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.model import CalledModel
 from llm_optimize.proposers.constraints import as_constraints
 from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
-from llm_optimize.proposers.typed import JsonSchema, typed
+from llm_optimize.proposers.typed import typed
 from llm_optimize.text.tunables import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llm_optimize.core.protocols import ChatModel, Proposer, Scorer
+    from llm_optimize.core.protocols import ChatModel, Scorer
     from llm_optimize.proposers.chat import ChatProposer
     from llm_optimize.proposers.constraints import Constraint
     from llm_optimize.proposers.forms.form import Form
@@ -31,7 +32,16 @@ _LOG = logging.getLogger("llm_optimize")
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a search begins with, a typed candidate made a text."""
+    """What a search begins with, a typed candidate made a text.
+
+    Attributes:
+        x0: the start text, or None.
+        func: scores a text.
+        final: scores a text on sealed examples, or None.
+        tune: what may be tuned.
+        constraints: of a candidate.
+        form: how a reply carries one.
+    """
 
     x0: str | None
     func: Scorer
@@ -41,8 +51,8 @@ class Beginning:
     form: Form
 
     @classmethod
-    def of(cls, x0: Any, func: Any, final: Any, tune: object, constraints: object) -> Self:  # noqa: ANN401 - unchecked
-        kept = as_constraints(constraints, JsonSchema)
+    def of(cls, x0: Any, func: Any, final: Any, tune: object, kept: tuple[Constraint, ...]) -> Self:  # noqa: ANN401 - unchecked
+        """Take what run() was given, and the constraints as functions."""
         kind = typed(x0)
         if kind is None:
             return cls(x0, func, final, tune, kept, FullText())
@@ -67,18 +77,22 @@ def default_proposer(begun: Beginning, model: object, chat: Callable[..., ChatPr
     return Hybrid(asking, numeric) if numbers else asking
 
 
-def made(maker: Callable[[ChatModel], Proposer], model: object) -> Proposer:
-    """Return the proposer that a function or class makes of the connected model."""
-    if not callable(maker):
-        msg = (
-            f"proposer is {maker!r}: give an object with the method propose, or a function of the model that makes one"
-        )
+def made(proposer: Proposer | Callable[[ChatModel], Proposer], model: object) -> Proposer:
+    """Return a proposer as it is, or the one that a function or class makes of the connected model.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    if not isinstance(proposer, type) and isinstance(proposer, Proposer):
+        return proposer
+    if not callable(proposer):
+        msg = f"proposer is {proposer!r}: give one, with the method propose, or a function of the model that makes one"
         raise BadInput(msg)
-    proposer = maker(_connected(model))
-    if not hasattr(proposer, "propose"):
-        msg = f"proposer makes {proposer!r} of a model: it must return an object with the method propose"
+    made_one = proposer(_connected(model))
+    if not isinstance(made_one, Proposer):
+        msg = f"proposer makes {made_one!r} of a model: it must return an object with the method propose"
         raise BadInput(msg)
-    return proposer
+    return made_one
 
 
 def _connected(model: object) -> ChatModel:
@@ -86,5 +100,3 @@ def _connected(model: object) -> ChatModel:
     chosen = llm.connect(model)
     llm.preflight(chosen)
     return chosen
-
-
