@@ -209,9 +209,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
     begun = Beginning.of(x0, func, final, tune, as_constraints(constraints, JsonSchema))
-    unused = [
-        name for name, given in (("tools", tools), ("constraints", constraints)) if proposer is not None and given
-    ]
+    unused = {"tools": tools, "constraints": constraints} if proposer is not None else {}
     _check(task_description, task_question, func, begun.x0, unused)
     check_start(begun.constraints, begun.x0)
     llm.requests.resume()
@@ -224,26 +222,11 @@ def build(  # noqa: PLR0913 - the keywords of run()
     _check_chat(chosen, problem, budget, func)
     opened = open_store(store)
     return Study(
-        problem,
-        chosen,
-        func,
-        store=opened,
-        name=_name(opened, study, resume),
-        stop=_rules(stop_score, stop, max_steps),
-        budget=budget,
-        executor=executor,
-        parallel=parallel,
-        ideas=ideas,
-        seed=seed,
-        eval_timeout=eval_timeout,
-        noise=noise,
-        final=final,
-        suspicious_above=suspicious_above,
-        consult=None if interactive is None else Consult(interactive, Dialog()),
-        observers=observers,
-        settings=settings,
-        order=_order(chosen),
-    )
+        problem, chosen, func, store=opened, name=_name(opened, study, resume), budget=budget, executor=executor,
+        stop=_rules(stop_score, stop, max_steps), parallel=parallel, ideas=ideas, seed=seed, observers=observers,
+        eval_timeout=eval_timeout, noise=noise, final=final, suspicious_above=suspicious_above, settings=settings,
+        consult=None if interactive is None else Consult(interactive, Dialog()), order=_order(chosen),
+    )  # fmt: skip
 
 
 def _rules(stop_score: float | None, stop: Stopper | None, max_steps: int | None) -> Stopper:
@@ -252,9 +235,8 @@ def _rules(stop_score: float | None, stop: Stopper | None, max_steps: int | None
     return AnyOf(tuple(rule for rule in (target, stop, steps) if rule is not None))
 
 
-def _check(task: object, question: object, func: object, x0: object, unused: Sequence[str]) -> None:
-    if unused:
-        name = unused[0]
+def _check(task: object, question: object, func: object, x0: object, unused: Mapping[str, object]) -> None:
+    for name in (name for name, given in unused.items() if given):
         msg = f"{name} are for the default proposer: give them to your own, as in ChatProposer(model, {name}=[...])"
         raise BadInput(msg)
     for name, value in (("task_description", task), ("task_question", question)):

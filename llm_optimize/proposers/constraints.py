@@ -24,7 +24,7 @@ from llm_optimize.text.regions import language, slots
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Constraint", "as_constraints", "check_start", "first_objection"]
+__all__ = ["Constraint", "Rule", "SchemaCheck", "as_constraints", "check_start", "first_objection"]
 
 _NAMES = "parses, placeholders, max_chars:N, max_tokens:N, imports:NAME,NAME, schema:FILE"
 _LOADERS = frozenset({"__import__", "import_module"})
