@@ -42,12 +42,12 @@ _shots = [
     Example(mail.inputs, mail.expected, key=f"mail-{number}") for number, mail in enumerate(_parts.train, start=1)
 ]
 
-task = PromptTask(x0, None, _parts.validation, sorted_right, shots=_shots, racing=Racing())
+_careful = Racing(block=5, alpha=0.05, least=5)  # few proposals: none that would win is to be lost
+task = PromptTask(x0, None, _parts.validation, sorted_right, shots=_shots, racing=_careful)
 TASK = f"Write a prompt that makes a chat model answer a shop's mail with its label.\n{task.description}"
 score = task
-
+FINAL = task.on(_parts.sealed.open() if _parts.sealed else ())
 
 if __name__ == "__main__":
-    sealed = _parts.sealed.open() if _parts.sealed else ()
-    result = optimize.run(TASK, QUESTION, task, x0=x0, max_steps=MAX_STEPS, final=task.on(sealed))
+    result = optimize.run(TASK, QUESTION, task, x0=x0, max_steps=MAX_STEPS, final=FINAL)
     print(f"\n{result}\n\n{result.verdict}")

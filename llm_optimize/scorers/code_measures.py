@@ -6,6 +6,10 @@ part of it, so that nothing is worked out beforehand. The same question to a pro
 a reference program is timed in turn with the candidate in the same sandbox, so that the score is a ratio which a slower
 machine does not change. Memory is what the kernel reports of a process of its own. Every answer that was timed or
 measured is checked like any other.
+
+The two never share a process, though that would make the ratio steadier. A candidate that runs first can slow the
+reference: a patched builtin, a thread that is left running, objects for the garbage collector to walk. One that runs
+second finds the reference among the collector's objects, with its results where it keeps any. No order is safe.
 """
 
 from __future__ import annotations

@@ -3,17 +3,21 @@
 A judge that answers, but not with marks, says something about the text (it declined to read it) or about itself;
 that is a :class:`~llm_optimize.core.types.Failure` of the candidate. A model that does not answer says nothing about
 the text, so its error passes through.
+
+Samples are asked for at once, and which of two calls of the same content comes first is up to chance. So nothing that
+is made of them depends on their order: a study that is replayed comes to the same scores.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize import llm
 from llm_optimize.core.types import Failure, Usage
 from llm_optimize.errors import BadInput, BadReply
 from llm_optimize.llm.structured import ask
+from llm_optimize.scorers.spreading import spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.chat import Message, Reply, Request
     from llm_optimize.core.protocols import ChatModel
 
-__all__ = ["CODE_FIELD", "LONGEST", "Judgement", "check_count", "consult", "judge_model", "reply_type", "too_long"]
+__all__ = ["CODE_FIELD", "LONGEST", "Judge", "Judgement", "check_count", "consult", "judge_model", "reply_type"]
 
 CODE_FIELD = "fence_code"
 LONGEST = 200_000
@@ -35,9 +39,9 @@ class Judgement:
     """What a judge said, sample by sample.
 
     Attributes:
-        values: the checked replies, as many as were usable.
+        values: the checked replies, as many as were usable, in an order that does not depend on which came first.
         usage: what all samples cost.
-        trouble: why a reply was not usable, for the last that was not; empty if all were.
+        trouble: why a reply was not usable, for one that was not; empty if all were.
     """
 
     values: tuple[Any, ...]
@@ -49,6 +53,56 @@ class Judgement:
         if 2 * len(self.values) > samples:
             return None
         return Failure("unjudged", f"the judge gave no usable marks: {self.trouble}", self.usage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """What every judge has: a model, and how it is asked.
+
+    Attributes:
+        model: the judge, as for :func:`llm_optimize.llm.connect`; None is the default model. Better not the one that
+            proposes: models prefer their own writing (Panickssery et al. 2024).
+        samples: how often to ask the same, all at once.
+        settings: fields of the request body, such as ``temperature``.
+        longest: characters; a longer text is a failure and costs nothing.
+    """
+
+    model: Any = None
+    samples: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    longest: int = LONGEST
+    _connected: Any = field(init=False, repr=False, compare=False)
+
+    def connect(self) -> None:
+        """Check the numbers and find the model; subclasses call it when their own fields are in order.
+
+        Raises:
+            BadInput: see the message.
+        """
+        check_count("samples", self.samples)
+        check_count("longest", self.longest)
+        object.__setattr__(self, "_connected", judge_model(self.model))
+
+    @property
+    def judge(self) -> ChatModel:
+        """The model that judges."""
+        connected: ChatModel = self._connected
+        return connected
+
+    def asked(self, messages: Sequence[Message], wanted: type[BaseModel]) -> Judgement:
+        """Ask for as many judgements as there are to be samples.
+
+        Raises:
+            ModelError: the model did not answer.
+        """
+        return consult(self.judge, messages, wanted, samples=self.samples, settings=self.settings)
+
+    def too_long(self, text: str) -> Failure | None:
+        """Return a failure for a text that would flood the judge."""
+        if len(text) <= self.longest:
+            return None
+        told = f"the text has {len(text)} characters; the judge reads at most {self.longest}: shorten it"
+        return Failure("too_long", told)
 
 
 def judge_model(model: object) -> ChatModel:
@@ -69,13 +123,6 @@ def check_count(name: str, count: object) -> None:
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         msg = f"{name} is {count!r}: give a whole number, at least 1"
         raise BadInput(msg)
-
-
-def too_long(text: str, longest: int) -> Failure | None:
-    """Return a failure for a text that would flood the judge."""
-    if len(text) <= longest:
-        return None
-    return Failure("too_long", f"the text has {len(text)} characters; the judge reads at most {longest}: shorten it")
 
 
 def reply_type(name: str, fields: Mapping[str, Any], code: str) -> type[BaseModel]:
@@ -113,24 +160,28 @@ def consult(
     samples: int = 1,
     settings: Mapping[str, Any] | None = None,
 ) -> Judgement:
-    """Ask for ``samples`` judgements of the same.
+    """Ask for ``samples`` judgements of the same, all at once.
 
     Raises:
         ModelError: the model did not answer.
         BadInput: no model is configured, or the endpoint cannot work.
     """
-    values: list[Any] = []
-    usage, trouble = Usage(), ""
-    for _ in range(samples):
-        heard = _Heard(model)
+    values: list[BaseModel] = []
+    troubles: list[str] = []
+    heard = [_Heard(model) for _ in range(samples)]
+
+    def sample(one: _Heard) -> bool:
         try:
-            values.append(ask(heard, messages, wanted, settings=settings).value)
+            values.append(ask(one, messages, wanted, settings=settings).value)
         except BadReply as error:
-            if not heard.answered:
+            if not one.answered:
                 raise
-            trouble = str(error)
-        usage += heard.usage
-    return Judgement(tuple(values), usage, trouble)
+            troubles.append(str(error))
+        return True
+
+    spread(sample, heard, samples)
+    values.sort(key=lambda value: value.model_dump_json())
+    return Judgement(tuple(values), sum((one.usage for one in heard), Usage()), max(troubles, default=""))
 
 
 class _Heard:

@@ -7,7 +7,8 @@ shown both ways round; a verdict that turns with the order counts as half a win 
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize.core.chat import Message
@@ -16,22 +17,13 @@ from llm_optimize.errors import BadInput
 from llm_optimize.llm.failures import one_line
 from llm_optimize.scorers.calibration import calibrated
 from llm_optimize.scorers.fencing import code_of, fenced
-from llm_optimize.scorers.judging import (
-    CODE_FIELD,
-    LONGEST,
-    Judgement,
-    check_count,
-    consult,
-    judge_model,
-    reply_type,
-    too_long,
-)
+from llm_optimize.scorers.judging import CODE_FIELD, Judge, check_count, reply_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from llm_optimize.core.protocols import ChatModel
     from llm_optimize.scorers.calibration import Calibration
+    from llm_optimize.scorers.judging import Judgement
 
 __all__ = ["Comparison", "PairwiseJudge"]
 
@@ -62,7 +54,7 @@ class Comparison:
     Attributes:
         wins: the share of verdicts for the text, a tie counting half: 0 to 1.
         verdicts: how many were usable.
-        turned: whether the two orders gave different verdicts, as the share of the pairs of verdicts, 0 to 1.
+        turned: whether the two orders gave different verdicts, as the share of all pairs of them, 0 to 1.
         reasons: the judge's, one for each order.
         usage: what it cost.
     """
@@ -75,16 +67,14 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class PairwiseJudge:
+class PairwiseJudge(Judge):
     """Scores a text by how often it wins against references; 0.5 is as good as they are.
 
     Attributes:
         criteria: what makes a text the better one, in your words.
         references: a text, or several; for example the start text, or the best so far.
-        model: the judge, as for :class:`~llm_optimize.scorers.rubric.RubricJudge`.
+        model: see :class:`~llm_optimize.scorers.judging.Judge`; likewise ``settings`` and ``longest``.
         samples: how often each pair is asked in each order.
-        settings: fields of the request body, such as ``temperature``.
-        longest: characters; a longer text is a failure and costs nothing.
 
     Raises:
         BadInput: see the message.
@@ -104,11 +94,6 @@ class PairwiseJudge:
 
     criteria: str
     references: str | Sequence[str]
-    model: Any = None
-    samples: int = 1
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    longest: int = LONGEST
-    _connected: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Connect the model and refuse what cannot be compared."""
@@ -119,16 +104,8 @@ class PairwiseJudge:
         if not self.criteria.strip():
             msg = "criteria is empty: say what makes a text the better one"
             raise BadInput(msg)
-        check_count("samples", self.samples)
-        check_count("longest", self.longest)
         object.__setattr__(self, "references", references)
-        object.__setattr__(self, "_connected", judge_model(self.model))
-
-    @property
-    def judge(self) -> ChatModel:
-        """The model that judges."""
-        connected: ChatModel = self._connected
-        return connected
+        self.connect()
 
     def __call__(self, text: str) -> Evaluation | Failure:
         """Compare ``text`` with each reference.
@@ -141,7 +118,7 @@ class PairwiseJudge:
         Raises:
             ModelError: a model did not answer; says nothing about the text.
         """
-        failure = too_long(text, self.longest)
+        failure = self.too_long(text)
         if failure is not None:
             return failure
         compared: list[Comparison] = []
@@ -173,7 +150,7 @@ class PairwiseJudge:
                 return Failure(failure.kind, failure.message, usage)
         ahead = [_WINS[value.winner] for value in said[0].values]
         behind = [1 - _WINS[value.winner] for value in said[1].values]
-        turned = statistics.fmean(one != other for one, other in zip(ahead, behind, strict=False))
+        turned = statistics.fmean(one != other for one, other in product(ahead, behind))
         wins = (statistics.fmean(ahead) + statistics.fmean(behind)) / 2
         reasons = tuple(one_line(one.values[0].reason) for one in said)
         return Comparison(wins, len(ahead) + len(behind), turned, reasons, usage)
@@ -206,13 +183,12 @@ class PairwiseJudge:
         return calibrated(against, repeats, tolerance=0.25)
 
     def _against(self, other: str) -> PairwiseJudge:
-        return PairwiseJudge(self.criteria, other, self.judge, self.samples, self.settings, self.longest)
+        return replace(self, references=other, model=self.judge)
 
     def _asked(self, first: str, second: str) -> Judgement:
         messages, code = self.messages(first, second)
         fields: dict[str, Any] = {"reason": (str, ...), "winner": (Literal["first", "second", "tie"], ...)}
-        wanted = reply_type("Verdict", fields, code)
-        return consult(self.judge, messages, wanted, samples=self.samples, settings=self.settings)
+        return self.asked(messages, reply_type("Verdict", fields, code))
 
 
 def _line(compared: Comparison, number: int, count: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.chat import Message
@@ -13,21 +13,12 @@ from llm_optimize.errors import BadInput
 from llm_optimize.llm.failures import one_line
 from llm_optimize.scorers.calibration import calibrated
 from llm_optimize.scorers.fencing import code_of, fenced
-from llm_optimize.scorers.judging import (
-    CODE_FIELD,
-    LONGEST,
-    check_count,
-    consult,
-    judge_model,
-    reply_type,
-    too_long,
-)
+from llm_optimize.scorers.judging import CODE_FIELD, Judge, check_count, reply_type
 from llm_optimize.scorers.scaling import finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llm_optimize.core.protocols import ChatModel
     from llm_optimize.core.types import Usage
     from llm_optimize.scorers.calibration import Calibration
 
@@ -94,7 +85,7 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class RubricJudge:
+class RubricJudge(Judge):
     """Scores a text by the marks that a chat model gives it for each criterion; the feedback is its reasons.
 
     The score is the weighted mean of the marks, each brought to ``scale``; with several samples, of the median mark
@@ -103,13 +94,10 @@ class RubricJudge:
 
     Attributes:
         criteria: what is marked; at least one.
-        model: the judge, as for :func:`llm_optimize.llm.connect`; None is the default model. Better not the one that
-            proposes: models prefer their own writing (Panickssery et al. 2024).
-        samples: how often to ask; the median counts. An odd number, at a temperature above 0.
         task: what the text is for; the judge sees it, the proposer does not.
         scale: what the worst and the best marks throughout score.
-        settings: fields of the request body, such as ``temperature``.
-        longest: characters; a longer text is a failure and costs nothing.
+        model: see :class:`~llm_optimize.scorers.judging.Judge`; likewise ``settings`` and ``longest``.
+        samples: how often to ask; the median counts. An odd number, at a temperature above 0.
 
     Raises:
         BadInput: see the message.
@@ -126,13 +114,8 @@ class RubricJudge:
     """
 
     criteria: Sequence[Criterion]
-    model: Any = None
-    samples: int = 1
     task: str = ""
     scale: tuple[float, float] = (0.0, 1.0)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    longest: int = LONGEST
-    _connected: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Connect the model and refuse a rubric that cannot work."""
@@ -144,20 +127,12 @@ class RubricJudge:
         if len({*names, CODE_FIELD}) <= len(names):
             msg = f"criteria: the names {', '.join(names)} are not all different, or one is {CODE_FIELD}: rename one"
             raise BadInput(msg)
-        check_count("samples", self.samples)
-        check_count("longest", self.longest)
         low, high = self.scale
         if not (finite(low) and finite(high) and low < high):
             msg = f"scale is {self.scale!r}: give two numbers, the worst score first"
             raise BadInput(msg)
         object.__setattr__(self, "criteria", criteria)
-        object.__setattr__(self, "_connected", judge_model(self.model))
-
-    @property
-    def judge(self) -> ChatModel:
-        """The model that judges."""
-        connected: ChatModel = self._connected
-        return connected
+        self.connect()
 
     def __call__(self, text: str) -> Evaluation | Failure:
         """Mark ``text``.
@@ -171,12 +146,11 @@ class RubricJudge:
             ModelError: the model did not answer; says nothing about the text.
             BudgetExceeded: the call would pass a cap.
         """
-        failure = too_long(text, self.longest)
+        failure = self.too_long(text)
         if failure is not None:
             return failure
         messages, code = self.messages(text)
-        wanted = reply_type("Marks", self._fields(), code)
-        said = consult(self.judge, messages, wanted, samples=self.samples, settings=self.settings)
+        said = self.asked(messages, reply_type("Marks", self._fields(), code))
         return said.failure(self.samples) or self._evaluation(said.values, said.usage)
 
     def messages(self, text: str) -> tuple[tuple[Message, ...], str]:

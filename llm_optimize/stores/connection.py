@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Connection", "Durability"]
+__all__ = ["Connection", "Durability", "add_square_root"]
 
 Durability = Literal["normal", "full"]
 """``normal``: a commit survives the death of every process. ``full``: it survives a power cut too, at the price of
@@ -128,7 +128,7 @@ class Connection:
         if mode != "wal":
             _use_wal(connection)
         connection.execute(f"PRAGMA synchronous = {self.durability}")
-        _add_root(connection)
+        add_square_root(connection)
         migrate(connection, self.path)
 
     def _make_folder(self) -> None:
@@ -169,7 +169,7 @@ _REMEDIES = {
 }
 
 
-def _add_root(connection: sqlite3.Connection) -> None:
+def add_square_root(connection: sqlite3.Connection) -> None:
     """Give the views a square root where SQLite was built without its mathematical functions."""
     try:
         connection.execute("SELECT sqrt(1.0)")

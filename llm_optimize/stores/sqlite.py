@@ -9,7 +9,8 @@ lie on a network file system. Besides the log the file holds views for people wh
     failure (its kind, or NULL), text, idea, origin, parent, feedback, seconds; calls, tokens and dollars that the first
     evaluation cost; at (seconds since the epoch); evaluations; afresh (the mean score after the search, or NULL).
 ``chosen``
-    study, id, score: the candidate to trust, one row per study in which candidates were evaluated again.
+    study, id, score: the candidate to trust, one row per study in which candidates were evaluated again. It needs a
+    SQLite with mathematical functions, which the ``sqlite3`` shell is.
 ``usage_by_study``
     what proposals and evaluations cost together: study, calls, tokens_in, tokens_cached, tokens_out, dollars, seconds.
 ``studies_overview``

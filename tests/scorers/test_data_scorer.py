@@ -147,7 +147,7 @@ def test_examples_run_side_by_side() -> None:
 def test_racing_stops_a_loser_and_lets_a_winner_pass() -> None:
     """After a full first candidate, a bad one sees five examples, and a better one all; each example is run once."""
     run = Counted()
-    scorer = DatasetScorer(run, EXAMPLES, right, racing=Racing())
+    scorer = DatasetScorer(run, EXAMPLES, right, racing=Racing(block=5, least=5))
     first, bad, better = (scorer(text) for text in ("n * n if n % 2 else 0", "-1", "n * n"))
     assert [one.metrics[SEEN] for one in (first, bad, better)] == [40, 5, 40]
     assert (first.score, better.score) == (0.525, 1.0)
@@ -178,7 +178,7 @@ def test_a_lucky_minibatch_never_wins() -> None:
 def test_asking_again_goes_on_where_racing_stopped() -> None:
     """No example is run twice for a candidate that was stopped; once all are known, the mean is the true one."""
     run = Counted()
-    scorer = DatasetScorer(run, EXAMPLES, right, racing=Racing())
+    scorer = DatasetScorer(run, EXAMPLES, right, racing=Racing(block=5, least=5))
     scorer("n * n")
     seen = [scorer("0 if n else 1").metrics[SEEN] for _ in range(8)]
     assert seen == [5, 10, 15, 20, 25, 30, 35, 40]
@@ -216,7 +216,7 @@ def test_a_scorer_prints_travels_and_composes() -> None:
     assert copy == scorer
     assert copy("n * n") == scorer("n * n")
     assert "square" not in repr(scorer)
-    assert "Racing(block=5, alpha=0.1, least=5)" in repr(scorer)
+    assert "Racing(block=3, alpha=0.1, least=3)" in repr(scorer)
     other = scorer.on(EXAMPLES[:3])
     assert (other.racing, other("n * n").examples) == (None, (1.0, 1.0, 1.0))
 

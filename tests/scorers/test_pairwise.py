@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,6 +53,23 @@ def test_the_score_is_the_share_of_wins_in_both_orders() -> None:
     assert (outcome.score, outcome.metrics, outcome.usage.calls) == (0.5, {"_turned": 0.0}, 6)
     orders = [shown(received.body)[:2] for received in server.requests]
     assert orders[:2] == [("dddd", "aa"), ("aa", "dddd")]
+
+
+def test_a_verdict_that_turns_with_the_order_is_counted_over_all_pairs_of_samples() -> None:
+    """Three of four verdicts in one order against two of four in the other: 8 of the 16 pairs differ."""
+    said = {"text": iter(["first", "first", "second", "first"]), "refe": iter(["second", "first", "second", "first"])}
+    lock = threading.Lock()
+
+    def answer(body: dict[str, Any], _index: int) -> str:
+        first, _, code = shown(body)
+        with lock:
+            winner = next(said[first[:4]])
+        return json.dumps({"fence_code": code, "reason": "So it is.", "winner": winner})
+
+    with ScriptedServer(answer) as server:
+        outcome = PairwiseJudge("Better.", "reference", model=f"{server.url}#judge", samples=4)("text")
+    assert isinstance(outcome, Evaluation)
+    assert (outcome.score, outcome.metrics["_turned"]) == ((3 / 4 + 2 / 4) / 2, 8 / 16)
 
 
 def test_a_judge_that_prefers_a_place_decides_nothing() -> None:
@@ -105,7 +123,7 @@ def test_it_prints_and_pickles() -> None:
         judge = PairwiseJudge("The longer one.", "reference", model=f"{server.url}#judge")
         assert pickle.loads(pickle.dumps(judge))("text").score == judge("text").score == 0.0
     assert pickle.loads(pickle.dumps(judge)) == judge
-    assert repr(judge).startswith("PairwiseJudge(criteria='The longer one.', references=('reference',)")
+    assert "criteria='The longer one.', references=('reference',)" in repr(judge)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import statistics
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +62,37 @@ def test_several_samples_are_asked_and_their_median_counts() -> None:
     assert outcome.metrics["truth"] == 7
     assert outcome.metrics["_judge_noise"] == pytest.approx(statistics.stdev((3 * m / 10 + 0.5) / 4 for m in marks))
     assert outcome.usage.calls == 5
+
+
+def test_samples_are_asked_for_at_once_and_their_order_does_not_matter() -> None:
+    """No answer comes before all three are asked for; whichever comes first, mark and feedback are the same."""
+    outcomes = []
+    for order in ([4, 6, 8], [8, 4, 6], [6, 8, 4]):
+        together = threading.Barrier(3)
+
+        def answer(body: dict[str, Any], index: int, marks: Sequence[float] = order, all_in: Any = together) -> str:
+            all_in.wait(timeout=60)
+            return marker(marks)(body, index)
+
+        with ScriptedServer(answer) as server:
+            outcomes.append(RubricJudge([TRUTH, STYLE], model=f"{server.url}#judge", samples=3)("Water is wet."))
+    assert {(one.score, one.feedback) for one in outcomes} == {(outcomes[0].score, outcomes[0].feedback)}
+    assert outcomes[0].metrics["truth"] == 6
+
+
+def test_samples_that_are_asked_for_at_once_keep_to_the_budget() -> None:
+    """A cap on tokens holds, and what was spent is counted, when seven samples are in flight together."""
+    with ScriptedServer(marker([6])) as server:
+        judge = RubricJudge([TRUTH, STYLE], model=f"{server.url}#judge", samples=7, settings={"max_tokens": 100})
+        spent = []
+        for cap in (2_000, 20_000):
+            proposer = ScriptedModel([f"```\ntext {number}\n```" for number in range(40)])
+            ask: dict[str, Any] = {"max_steps": 40, "verbose": False, "store": None, "budget": Budget(tokens=cap)}
+            result = optimize.run("t", "q", judge, x0="start", model=proposer, **ask)
+            spent.append(result.usage.tokens)
+            assert result.usage.tokens <= cap
+            assert result.reason.startswith("budget tokens")
+    assert spent[1] > 10_000
 
 
 def test_the_schema_is_the_same_for_every_text_and_the_code_is_not() -> None:

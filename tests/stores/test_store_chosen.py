@@ -13,6 +13,7 @@ from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
 from llm_optimize.core.verdict import best_score
 from llm_optimize.stores import MemoryStore, SQLiteStore
+from llm_optimize.stores.connection import add_square_root
 from llm_optimize.stores.migrations import MIGRATIONS, m001_events, m002_retold
 
 LUCKY = (
@@ -125,3 +126,13 @@ def test_an_older_file_is_upgraded(tmp_path):
         assert store.overview()[0].best_score == pytest.approx(4.5)
         assert query(store, "SELECT best_score FROM studies_overview") == [(4.5,)]
         assert query(store, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+
+
+def test_a_library_without_roots_is_given_one():
+    """Where SQLite cannot take a square root, the store's own connection can."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.create_function("sqrt", 1, None)  # raises, as a function that is not there does
+        with pytest.raises(sqlite3.OperationalError):
+            connection.execute("SELECT sqrt(4.0)").fetchall()
+        add_square_root(connection)
+        assert connection.execute("SELECT sqrt(4.0), sqrt(NULL)").fetchall() == [(2.0, None)]
