@@ -4,7 +4,7 @@ Run: ``python tests/benchmarks/bench_opro.py`` for both tasks with a stand-in mo
 ``--model URL#name`` a chat model; ``--standin`` a function that reads the prompt (the default; see
 ``opro_standins.py`` for what it does and how often it fails); ``--engine gp|tpe|cmaes|random`` a numeric engine alone,
 on whole w and b from -50 to 50, or on random keys for tours; ``--mix`` adds the engine to the model. ``--prompt ours``
-asks the model by the package's own chat proposer and not by the paper's prompt.
+asks the model by the package's own chat proposer and not by the paper's prompt (with ``--model`` alone).
 
 As in the paper a step is 8 proposals and regression ends when the true pair was proposed. Unique pairs are counted
 including the five starts. Steps and pairs are means and standard deviations over the five repetitions, whether they
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from opro import NO_CANDIDATE, Begun, Opro
+from opro import Begun, Opro
 from opro_standins import RATES, line, standin, tour
 from opro_tables import Run, regression_rows, salesman_rows
 from tasks import linear_regression, tsp
@@ -53,6 +53,7 @@ class Instance:
         task: the problem in words, for ``--prompt ours``.
         opro: makes the paper's proposer for a model.
         tune: the numbers of a candidate, for an engine.
+        same: what two candidates have in common that are written differently and mean the same.
     """
 
     score: Scorer
@@ -61,6 +62,7 @@ class Instance:
     task: str
     opro: Callable[[ChatModel], Opro]
     tune: Box
+    same: Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,19 @@ def run(one: Instance, proposer: Proposer, seed: int, steps: int) -> Run:
     history = study.last
     best = history.best
     gap = (one.goal - best.score) / abs(one.goal) if best is not None and best.score is not None else float("nan")
-    notes = [event.note for event in proposals]
-    invalid = sum(one.count(NO_CANDIDATE) for one in notes)
-    repeated = sum(one.count("a duplicate of #") for one in notes)
-    return Run(taken(), len(history.trials), reason == _FOUND, gap, history.usage, invalid, repeated)
+    asked = [event for event in proposals if event.usage.calls]
+    came = sum(candidate.origin.startswith("chat") for event in asked for candidate in event.candidates)
+    repeated = sum(event.note.count("a duplicate of #") for event in asked)
+    invalid = PER_STEP * len(asked) - came - repeated
+    return Run(
+        taken(),
+        len({one.same(trial.text) for trial in history.trials}),
+        reason == _FOUND,
+        gap,
+        history.usage,
+        invalid,
+        repeated,
+    )
 
 
 def regression(w: int, b: int, repetition: int) -> Instance:
@@ -128,7 +139,7 @@ def regression(w: int, b: int, repetition: int) -> Instance:
     read = partial(_read, linear_regression.read_pair, linear_regression.written)
     opro = partial(Opro, prompt=linear_regression.prompt, read=read, shown=linear_regression.BEST_SHOWN)
     starts = tuple(map(linear_regression.written, data.starts))
-    return Instance(data, starts, -data.least, task, opro, Box(-50, 50, integer=True))
+    return Instance(data, starts, -data.least, task, opro, Box(-50, 50, integer=True), linear_regression.read_pair)
 
 
 def salesman(n: int, number: int, *, keys: bool) -> Instance:
@@ -140,7 +151,7 @@ def salesman(n: int, number: int, *, keys: bool) -> Instance:
     read = partial(_read, partial(tsp.read_trace, n=n), write)
     starts = tuple(map(write, data.starts))
     opro = partial(Opro, prompt=data.prompt, read=read, shown=tsp.BEST_SHOWN)
-    return Instance(data, starts, -data.optimum, task, opro, Box(0, 1))
+    return Instance(data, starts, -data.optimum, task, opro, Box(0, 1), partial(tsp.read_trace, n=n))
 
 
 def _read(parse: Callable[[str], Any], write: Callable[[Any], str], reply: str) -> str | None:
@@ -201,6 +212,8 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", choices=tsp.SIZES, default=tsp.SIZES)
     parser.add_argument("--quick", action="store_true", help="one pair, 10 points, 2 runs of 10 steps each")
     options = parser.parse_args()
+    if options.prompt == "ours" and not options.model:
+        parser.error("--prompt ours needs --model: the stand-ins read the paper's prompt")
     who, said = chosen(options)
     print(f"Proposals by {said}. {PER_STEP} per step, at most {10 if options.quick else options.steps} steps.")
     if options.task != "tsp":
