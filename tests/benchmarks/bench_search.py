@@ -66,9 +66,12 @@ class Run:
 
 def played(job: Job) -> Run:
     """Run one job in this process."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - after the fork
+
     arena = Arena(job.task, job.seed, job.limit, job.by)
     began = time.perf_counter()
-    system(job.system)(arena)
+    with threadpool_limits(1):  # small matrices, and every core has a job already
+        system(job.system)(arena)
     seconds = time.perf_counter() - began
     meter = arena.meter
     return Run(job, arena.best(), meter.points[0].best, meter.evaluations, len(meter.texts), meter.calls, seconds)
@@ -131,8 +134,8 @@ def table(task: str, runs: Sequence[Run], systems: Sequence[str]) -> Iterator[st
 
 
 def collected(jobs: Sequence[Job], workers: int) -> list[Run]:
-    """Run the jobs, so many at once, each in a process that does nothing else."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    """Run the jobs, so many at once; forked, since OpenEvolve starts its workers as its own process was started."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         return list(pool.map(played, jobs, chunksize=1))
 
 

@@ -57,14 +57,16 @@ the input x with the highest result.
 """What the predecessor's system prompt says, in our words: nothing in it tells to build on the best."""
 
 
-def _ours(variant: Callable[[ScriptedModel], Proposer | None]) -> Callable[[Arena], None]:
+def _ours(variant: Callable[[ScriptedModel], Proposer | None], *, fails: bool = True) -> Callable[[Arena], None]:
+    """Return our search with a proposer; ``fails=False`` scores a failure 0, as the predecessor's users had to."""
+
     def run(arena: Arena) -> None:
         task = arena.task
         model = ScriptedModel(lambda request: _reply(arena, request))
         by_calls = arena.by == "calls"
         optimize.run(
-            task.task, task.question, _scorer(arena), task.start, None, model, verbose=False, tune=task.numbers,
-            proposer=variant(model), budget=None if by_calls else Budget(evaluations=arena.limit),
+            task.task, task.question, _scorer(arena, fails=fails), task.start, None, model, verbose=False,
+            tune=task.numbers, proposer=variant(model), budget=None if by_calls else Budget(evaluations=arena.limit),
             stop=(lambda _: "spent" if arena.spent else None), store=None, seed=arena.seed,
         )  # fmt: skip
 
@@ -76,10 +78,14 @@ def _reply(arena: Arena, request: Request) -> Reply:
     return Reply(said.text, finish_reason="length" if said.cut else "stop", model="stand-in")
 
 
-def _scorer(arena: Arena) -> Callable[[str], Evaluation | Failure]:
+def _scorer(arena: Arena, *, fails: bool) -> Callable[[str], Evaluation | Failure]:
     def score(text: str) -> Evaluation | Failure:
         judged = arena.meter.score(text)
-        return Failure("invalid", judged.feedback) if judged.failed else Evaluation(judged.value, judged.feedback)
+        return (
+            Failure("invalid", judged.feedback)
+            if judged.failed and fails
+            else Evaluation(judged.value, judged.feedback)
+        )
 
     return score
 
@@ -242,7 +248,7 @@ SYSTEMS: dict[str, Callable[[Arena], None]] = {
     "gepa": _gepa,
     "openevolve": _openevolve,
     "best_of_n": _best_of_n,
-    "plain chat": _ours(_plain),
+    "plain chat": _ours(_plain, fails=False),
     **{f"ours:{name}": _ours(variant) for name, variant in VARIANTS.items() if name != "default"},
 }
 """Name to a function that spends an arena's budget."""

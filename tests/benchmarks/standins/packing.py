@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from tasks.task import Task
+
 __all__ = ["Recipe", "fast", "make", "recipe", "written"]
 
 _ROWS = re.compile(r"rows = \[([\d, ]+)\]")
@@ -96,7 +98,7 @@ class Recipe:
     shrink: bool = False
 
 
-def make(worth: Callable[[str], float]) -> Skill:
+def make(worth: Callable[[str], float], _: Task) -> Skill:
     """Return the skill; ``worth`` scores a text."""
     return Skill(_knows, _on(_edit), _on(_leap), _mend, lambda text: written(recipe(text)), _combine, _spoil, worth)
 
@@ -132,7 +134,7 @@ def written(one: Recipe) -> str:
     return (text + (_GROW if one.radii == "grow" else _HALF)).rstrip("\n")
 
 
-def fast(text: str) -> Evaluation | Failure | None:
+def fast(_: Task, text: str) -> Evaluation | Failure | None:
     """Score a program that is nothing but a recipe as the task does, without a process of its own; None for others.
 
     Such a program was written here, so it may run here; its circles are checked by the task's own exact check.
