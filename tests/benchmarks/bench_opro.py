@@ -9,13 +9,14 @@ asks the model by the package's own chat proposer and not by the paper's prompt 
 As in the paper a step is 8 proposals and regression ends when the true pair was proposed. Unique pairs are counted
 including the five starts. Steps and pairs are means and standard deviations over the five repetitions, whether they
 found the pair or ran out of steps; gaps are means and standard errors, and steps of a tour those of the runs that
-reached the optimum. The paper's tours were other instances of the same distribution.
+reached the optimum. The paper's tours were other instances of the same distribution. An engine is told its ranges, a
+model is not. Engines take long over 4,000 tours of many points, which are as many numbers: give fewer ``--steps``.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from llm_optimize.core.types import Problem
 from llm_optimize.proposers.engines import ENGINES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llm_optimize.core.events import Event
     from llm_optimize.core.history import History
@@ -73,11 +74,13 @@ class Who:
         model: makes the chat model for a seed, or None for an engine alone.
         engine: of :data:`ENGINES`, or None for a model alone.
         prompt: ``paper`` or ``ours``.
+        changes: fields of :class:`~opro.Opro` that are not as in the paper.
     """
 
     model: Callable[[int, Callable[..., str]], ChatModel] | None
     engine: str | None
     prompt: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def proposer(self, one: Instance, seed: int, answer: Callable[..., str]) -> Proposer:
         """Return the proposer of a run."""
@@ -85,7 +88,7 @@ class Who:
         if self.model is None:
             return Begun(one.starts, numeric or NumericProposer(one.tune))
         model = self.model(seed, answer)
-        chat: Proposer = one.opro(model) if self.prompt == "paper" else ChatProposer(model)
+        chat: Proposer = replace(one.opro(model), **self.changes) if self.prompt == "paper" else ChatProposer(model)
         return Begun(one.starts, Hybrid(chat, numeric) if numeric else chat)
 
 
@@ -187,14 +190,16 @@ def measure_salesman(who: Who, steps: int, sizes: Sequence[int], instances: int)
 def chosen(options: argparse.Namespace) -> tuple[Who, str]:
     """Return who proposes, and that in words."""
     engine = options.engine or ("gp" if options.mix else None)
+    changes: dict[str, Any] = {"settings": {"temperature": options.temperature, "max_tokens": 1024}}
+    changes |= {"shown": options.shown} if options.shown else {}
     if options.engine and not options.mix:
         return Who(None, engine, options.prompt), f"the numeric engine {engine} alone"
     words = f"prompt: {options.prompt}" + (f", mixed with the numeric engine {engine}" if engine else "")
     if options.model:
-        return Who(lambda *_: llm.connect(options.model), engine, options.prompt), f"{options.model}; {words}"
+        return Who(lambda *_: llm.connect(options.model), engine, options.prompt, changes), f"{options.model}; {words}"
     rates = ", ".join(f"{name} {share:.0%}" for name, share in RATES.items())
     said = f"a STAND-IN, no language model: a function that changes what the prompt shows ({rates}); {words}"
-    return Who(lambda seed, answer: standin(answer, seed), engine, options.prompt), said
+    return Who(lambda seed, answer: standin(answer, seed), engine, options.prompt, changes), said
 
 
 def main() -> None:
@@ -206,6 +211,8 @@ def main() -> None:
     parser.add_argument("--engine", choices=ENGINES)
     parser.add_argument("--mix", action="store_true", help="the model and the engine (gp, or --engine)")
     parser.add_argument("--prompt", choices=("paper", "ours"), default="paper")
+    parser.add_argument("--shown", type=int, help="candidates in a prompt, with the paper's: 20 pairs, 10 traces")
+    parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--repetitions", type=int, default=linear_regression.REPETITIONS)
     parser.add_argument("--instances", type=int, default=tsp.COUNT)

@@ -108,7 +108,10 @@ def trial(index, text, score):
 def test_one_command_asks_a_real_endpoint_and_prints_the_papers_table_beside_the_run():
     """Over HTTP: the paper's figures, then steps, pairs, calls and tokens of the run."""
     with ScriptedServer(lambda body, index: "[15, 14]") as server:
-        shown = command("--model", f"{server.url}#scripted", "--task", "regression", "--quick")
+        flags = ("--task", "regression", "--quick", "--temperature", "0.5", "--shown", "3")
+        shown = command("--model", f"{server.url}#scripted", *flags)
+        asked = server.requests[-1].body
+    assert (asked["temperature"], asked["messages"][0]["content"].count("value:")) == (0.5, 3)
     assert "w, b = 15, 14" in shown
     assert " | ".join(f"{cell:>13}" for cell in REGRESSION_PAPER[15, 14][:3]) in shown
     assert "steps    1.0 +- 0.0   found 2 of 2" in shown
