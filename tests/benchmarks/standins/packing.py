@@ -2,7 +2,7 @@
 
 A program is read as a recipe (rows, their place, how the centres settle, how the radii are chosen) and written anew.
 What a change is worth is for the program itself to show: rows that fit one way of settling do not fit another, and
-radii by a linear program overlap by its rounding until they are shrunk.
+radii by a linear program may overlap by its rounding unless they are shrunk.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Recipe:
 
 def make(worth: Callable[[str], float], _: Task) -> Skill:
     """Return the skill; ``worth`` scores a text."""
-    return Skill(_knows, _on(_edit), _on(_leap), _mend, lambda text: written(recipe(text)), _combine, _spoil, worth)
+    return Skill(_knows, _on(_edit), _on(_leap), _mend, _repair, _combine, _spoil, worth)
 
 
 def recipe(text: str) -> Recipe:
@@ -215,6 +215,16 @@ def _mend(text: str, feedback: str, _: Random) -> str | None:
     if "leaves the square" in feedback and abs(float(one.shift)) > 0:
         return written(replace(one, shift="0.0"))
     return None
+
+
+def _repair(text: str) -> str:
+    """Write the program out anew, with as many circles as there must be."""
+    one = recipe(text)
+    rows = list(one.rows)
+    while sum(rows) != _COUNT and rows:
+        at = rows.index(max(rows) if sum(rows) > _COUNT else min(rows))
+        rows[at] += 1 if sum(rows) < _COUNT else -1
+    return written(replace(one, rows=tuple(rows)))
 
 
 def _combine(text: str, other: str, dice: Random) -> str:
