@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arena import SCALES, Arena
-from rivals import SYSTEMS, missing, system
+from rivals import SYSTEMS, missing, plays, system
 from standins.model import RATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-RIVALS = ("gepa", "openevolve", "best_of_n", "plain chat")
+RIVALS = ("gepa", "gepa:examples", "openevolve", "best_of_n", "plain chat")
 LEVEL = 0.05
 WIDTHS = (("system", -16), ("median", 8), ("95 % interval", 18), ("rank", 7), ("p", 8), ("evaluations", 13))
 HEAD = "  " + "".join(f"{word:<{-width}}" if width < 0 else f"{word:>{width}}" for word, width in WIDTHS)
@@ -145,7 +145,7 @@ def summary(runs: Sequence[Run], tasks: Sequence[str], systems: Sequence[str]) -
         said = {}
         for task in tasks:
             columns = {name: [r.best for r in runs if r.job.task == task and r.job.system == name] for name in systems}
-            said[task] = verdict(columns, ours)
+            said[task] = verdict({name: values for name, values in columns.items() if values}, ours)
         good = [task for task, words in said.items() if not words.startswith("behind")]
         yield f"{ours}: first or tied on {len(good)} of {len(tasks)} tasks"
         yield from (f"  {task}: {words}" for task, words in said.items())
@@ -156,7 +156,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one task, two seeds, 12 evaluations; says nothing")
     parser.add_argument("--tasks", nargs="*", choices=list(SCALES))
-    parser.add_argument("--systems", nargs="*", choices=list(SYSTEMS))
+    parser.add_argument("--systems", nargs="*", choices=list(SYSTEMS), help="beside ours; none for ours alone")
     parser.add_argument(
         "--ours",
         nargs="*",
@@ -179,7 +179,7 @@ def main() -> None:
     seeds = given.seeds or (2 if given.quick else 20)
     limit = given.budget or (12 if given.quick else 60)
     ours = ["ours" if name == "default" else f"ours:{name}" for name in given.ours]
-    wanted = list(dict.fromkeys(given.systems or [*ours, *RIVALS]))
+    wanted = list(dict.fromkeys([*ours, *(RIVALS if given.systems is None else given.systems)]))
     systems = [name for name in wanted if not missing(name)]
     print("The model is a STAND-IN, not a live model: figures compare ways of searching, and only for such a model.")
     print(f"Its rates: {RATES}")
@@ -187,9 +187,10 @@ def main() -> None:
     print("\n".join(f"{name} is not installed: left out" for name in wanted if name not in systems))
     began, runs = time.perf_counter(), []
     for task in tasks:
-        jobs = [Job(task, system, seed, limit, given.by) for seed in range(seeds) for system in systems]
+        playing = [name for name in systems if plays(name, Arena(task, 0, limit))]
+        jobs = [Job(task, name, seed, limit, given.by) for seed in range(seeds) for name in playing]
         done = collected(jobs, given.workers)
-        print("\n".join(table(task, done, systems)), flush=True)
+        print("\n".join(table(task, done, playing)), flush=True)
         runs += done
         if given.json:
             given.json.write_text(json.dumps([asdict(run) for run in runs], indent=1))

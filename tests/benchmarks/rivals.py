@@ -13,10 +13,12 @@ import json
 import logging
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena import Judged, judge
+from standins.reading import inner
 
 from llm_optimize import Budget, optimize
 from llm_optimize.core.chat import Reply
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.chat import Request
     from llm_optimize.core.protocols import Proposer
 
-__all__ = ["SYSTEMS", "VARIANTS", "evaluate_file", "missing", "system"]
+__all__ = ["SYSTEMS", "VARIANTS", "evaluate_file", "missing", "plays", "system"]
 
 _MORE = (
     1.5  # OpenEvolve is limited by iterations; some give no evaluation, so it gets more; what is over does not count
@@ -136,25 +138,59 @@ def _said(judged: Judged) -> str:
 
 def _gepa(arena: Arena) -> None:
     """``optimize_anything`` in its mode for a single task, with its defaults."""
+
+    def evaluator(candidate: str) -> tuple[float, dict[str, Any]]:
+        judged = arena.meter.score(candidate)
+        return judged.value, {"scores": {"score": judged.value}, "Feedback": judged.feedback}
+
+    _anything(arena, evaluator, arena.limit, None)
+
+
+def _gepa_examples(arena: Arena) -> None:
+    """``optimize_anything`` in its mode for a data set: minibatches of three, and a Pareto front over the examples.
+
+    One evaluation is as many examples as a whole one has. A candidate counts once all of them were asked.
+    """
+    examples = arena.task.score.examples
+    parts = [arena.task.score.on([example]) for example in examples]
+    asked: dict[str, set[int]] = {}
+    lock, spent = threading.Lock(), [0]
+
+    def evaluator(candidate: str, example: int) -> tuple[float, dict[str, Any]]:
+        outcome = parts[example](inner(candidate))
+        with lock:
+            spent[0] += 1
+            known = asked.setdefault(candidate, set())
+            new = example not in known
+            known.add(example)
+            while arena.meter.evaluations < spent[0] // len(parts) - 1:
+                arena.meter.add(0.0)
+            if new and len(known) == len(parts):
+                arena.meter.texts.add(inner(candidate))
+                arena.meter.add(arena.judged(candidate).value)
+        if isinstance(outcome, Failure):
+            return 0.0, {"Feedback": f"failed: {outcome.message}"}
+        return outcome.score, {"scores": {"score": outcome.score}, "Feedback": outcome.feedback}
+
+    _anything(arena, evaluator, arena.limit * len(parts), list(range(len(parts))))
+
+
+def _anything(arena: Arena, evaluator: Callable[..., Any], calls: int, dataset: list[int] | None) -> None:
     from gepa import optimize_anything as api  # noqa: PLC0415 - a peer that need not be installed
 
     def model(prompt: Any) -> str:
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         return arena.ask([(one["role"], str(one["content"])) for one in turns]).text
 
-    def evaluator(candidate: str) -> tuple[float, dict[str, Any]]:
-        judged = arena.meter.score(candidate)
-        return judged.value, {"scores": {"score": judged.value}, "Feedback": judged.feedback}
-
     config = api.GEPAConfig(
-        engine=api.EngineConfig(max_metric_calls=arena.limit if arena.by == "evaluations" else None, seed=arena.seed),
+        engine=api.EngineConfig(max_metric_calls=calls if arena.by == "evaluations" else None, seed=arena.seed),
         reflection=api.ReflectionConfig(reflection_lm=model),
         stop_callbacks=lambda _: arena.spent,
     )
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         api.optimize_anything(
             arena.task.start, evaluator=evaluator, objective=arena.task.question, background=arena.task.task,
-            config=config,
+            dataset=dataset, config=config,
         )  # fmt: skip
 
 
@@ -246,6 +282,7 @@ def _read_log(arena: Arena, log: Path) -> None:
 SYSTEMS: dict[str, Callable[[Arena], None]] = {
     "ours": _ours(_default),
     "gepa": _gepa,
+    "gepa:examples": _gepa_examples,
     "openevolve": _openevolve,
     "best_of_n": _best_of_n,
     "plain chat": _ours(_plain, fails=False),
@@ -256,4 +293,10 @@ SYSTEMS: dict[str, Callable[[Arena], None]] = {
 
 def missing(system: str) -> bool:
     """Say whether a system is not installed here."""
-    return system in {"gepa", "openevolve"} and importlib.util.find_spec(system) is None
+    package = system.partition(":")[0]
+    return package in {"gepa", "openevolve"} and importlib.util.find_spec(package) is None
+
+
+def plays(system: str, arena: Arena) -> bool:
+    """Say whether a system's mode is one for this task."""
+    return system != "gepa:examples" or hasattr(arena.task.score, "examples")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from arena import SCALES, Arena, Meter, judge, unit
 from bench_search import interval, p_value, ranks, verdict
-from rivals import SYSTEMS
+from rivals import SYSTEMS, plays
 
 UP = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 
@@ -60,6 +60,16 @@ def test_gepa_buys_fewer_candidates():
         distinct[name] = len(arena.meter.texts)
     assert distinct["ours"] == 40
     assert distinct["gepa"] < 25
+
+
+def test_gepa_with_a_data_set_pays_by_the_example():
+    """As many examples as the data set has are one evaluation, and a candidate counts once it was asked all of them."""
+    arena = Arena("text instruction", 0, 6)
+    SYSTEMS["gepa:examples"](arena)
+    assert 5 <= arena.meter.evaluations <= 8
+    assert 1 <= len(arena.meter.texts) <= 6
+    assert arena.meter.points[0].best == arena.judged(arena.task.start).value
+    assert not plays("gepa:examples", Arena("sorting network", 0, 6))
 
 
 def test_ranks_share_places():
