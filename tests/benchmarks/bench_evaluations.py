@@ -48,7 +48,8 @@ class Walk:
         self.calls += 1
         asked = read(turns, lambda text: LIST.fullmatch(text.strip()) is not None)
         base = asked.best if asked.on_best and asked.best else asked.base
-        moved = [float(value) + self._dice.uniform(-STEP, STEP) for value in LIST.findall(base.text)[-1]]
+        text = START if base is None else base.text
+        moved = [float(value) + self._dice.uniform(-STEP, STEP) for value in LIST.findall(text)[-1]]
         return "One step on.\n```\n[{:.4f}, {:.4f}]\n```".format(*moved)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 RIVALS = ("gepa", "gepa:examples", "openevolve", "best_of_n", "plain chat")
 LEVEL = 0.05
-WIDTHS = (("system", -16), ("median", 8), ("95 % interval", 18), ("rank", 7), ("p", 8), ("evaluations", 13))
+WIDTHS = (("system", -24), ("median", 8), ("95 % interval", 18), ("rank", 7), ("p", 8), ("evaluations", 13))
 HEAD = "  " + "".join(f"{word:<{-width}}" if width < 0 else f"{word:>{width}}" for word, width in WIDTHS)
 HEAD += f"{'distinct':>10}{'calls':>7}{'s':>7}"
 RESAMPLES = 2000
@@ -66,7 +66,7 @@ class Run:
 
 def played(job: Job) -> Run:
     """Run one job in this process."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - after the fork
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - after the fork
 
     arena = Arena(job.task, job.seed, job.limit, job.by)
     began = time.perf_counter()
@@ -86,7 +86,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """The two-sided paired Wilcoxon signed-rank test; 1 where nothing differs."""
-    from scipy.stats import wilcoxon  # noqa: PLC0415 - slow to import, and each worker would
+    from scipy.stats import wilcoxon  # type: ignore[import-untyped]  # noqa: PLC0415 - slow to import, and each worker would
 
     if all(one == other for one, other in zip(ours, theirs, strict=True)):
         return 1.0
@@ -129,7 +129,7 @@ def table(task: str, runs: Sequence[Run], systems: Sequence[str]) -> Iterator[st
         means = [statistics.mean(getattr(run, what) for run in of[name]) for what in SPENT]
         spent = "{:13.1f}{:10.1f}{:7.1f}{:7.2f}".format(*means)
         median = statistics.median(columns[name])
-        yield f"  {name:<16}{median:8.4f}{f'{low:.4f} .. {high:.4f}':>18}{places[name]:7.2f}{p:>8}{spent}"
+        yield f"  {name:<24}{median:8.4f}{f'{low:.4f} .. {high:.4f}':>18}{places[name]:7.2f}{p:>8}{spent}"
     yield from (f"  {name} is {verdict(columns, name)}" for name in systems if name.startswith("ours"))
 
 

@@ -15,7 +15,7 @@ import os
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from arena import Judged, judge
 from standins.reading import inner
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.chat import Request
     from llm_optimize.core.protocols import Proposer
+    from llm_optimize.scorers.prompt_task import PromptTask
 
 __all__ = ["SYSTEMS", "VARIANTS", "evaluate_file", "missing", "plays", "system"]
 
@@ -151,8 +152,8 @@ def _gepa_examples(arena: Arena) -> None:
 
     One evaluation is as many examples as a whole one has. A candidate counts once all of them were asked.
     """
-    examples = arena.task.score.examples
-    parts = [arena.task.score.on([example]) for example in examples]
+    scorer = cast("PromptTask", arena.task.score)
+    parts = [scorer.on([example]) for example in scorer.examples]
     asked: dict[str, set[int]] = {}
     lock, spent = threading.Lock(), [0]
 
@@ -196,7 +197,7 @@ def _anything(arena: Arena, evaluator: Callable[..., Any], calls: int, dataset: 
 
 def _openevolve(arena: Arena) -> None:
     """``run_evolution`` against a real server, its population on disk, with its default configuration."""
-    from openevolve import run_evolution  # noqa: PLC0415 - a peer that need not be installed
+    from openevolve import run_evolution  # type: ignore[import-untyped]  # noqa: PLC0415 - a peer
 
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="openevolve_") as folder, _served(arena, Path(folder) / "log") as url:
@@ -224,7 +225,7 @@ def evaluate(program_path):
 
 
 def _openevolve_config(arena: Arena, url: str) -> Any:
-    from openevolve.config import Config, LLMModelConfig  # noqa: PLC0415 - a peer that need not be installed
+    from openevolve.config import Config, LLMModelConfig  # type: ignore[import-untyped]  # noqa: PLC0415 - a peer
 
     config = Config(random_seed=arena.seed)
     config.database.random_seed = arena.seed
@@ -253,7 +254,7 @@ def _served(arena: Arena, log: Path) -> Any:
 
 def evaluate_file(path: str, name: str, seed: int, log: str) -> Any:
     """Score a program for OpenEvolve, in whichever process it asks, and write it down."""
-    from openevolve.evaluation_result import EvaluationResult  # noqa: PLC0415 - a peer that need not be installed
+    from openevolve.evaluation_result import EvaluationResult  # type: ignore[import-untyped]  # noqa: PLC0415 - a peer
 
     text = Path(path).read_text()
     judged = judge(name, seed, text)

@@ -10,7 +10,7 @@ import re
 import warnings
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from standins.skill import Skill
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from tasks.automl import Automl
     from tasks.task import Task
 
 __all__ = ["Pipeline", "fast", "make", "pipeline", "written"]
@@ -98,16 +99,17 @@ def fast(task: Task, text: str) -> Evaluation | Failure | None:
     """
     if written(pipeline(text)) != text.strip("\n"):
         return None
-    (scorer,) = task.score.parts.values()
+    (scorer,) = cast("Automl", task.score).parts.values()
+    rows, labels = cast("tuple[Any, Any]", scorer.test)
     space: dict[str, Any] = {"X_train": scorer.features, "y_train": scorer.labels}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             exec(_compiled(text), space)  # a text of this file, letter by letter, but for its numbers
-            right = (space["clf"].predict(scorer.test[0]) == scorer.test[1]).mean()
+            right = (space["clf"].predict(rows) == labels).mean()
     except (ValueError, TypeError, ArithmeticError) as error:
         return Failure("raised", f"{type(error).__name__}: {str(error)[:200]}")
-    return Evaluation(float(right), f"accuracy {right:.4f} on {len(scorer.test[1])} rows that x does not see")
+    return Evaluation(float(right), f"accuracy {right:.4f} on {len(labels)} rows that x does not see")
 
 
 @cache

@@ -182,7 +182,8 @@ def _edit(one: Recipe, dice: Random) -> Recipe:
     if kind == "luck" and one.settles:
         return replace(one, luck=str(dice.randrange(100)), spread=f"{dice.choice([0.003, 0.01, 0.03]):g}")
     name = dice.choice(["edge", "shift", "reach", "force", "wall"] if one.settles else ["edge", "shift"])
-    return replace(one, **{name: _moved(name, float(getattr(one, name)), dice)})
+    moved: dict[str, Any] = {name: _moved(name, float(getattr(one, name)), dice)}
+    return replace(one, **moved)
 
 
 def _rows(rows: tuple[int, ...], dice: Random) -> tuple[int, ...]:

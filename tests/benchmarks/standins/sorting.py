@@ -44,7 +44,7 @@ def _text(pairs: Pairs) -> str:
     return " ".join(f"({i}, {j})" for i, j in pairs)
 
 
-def _on_pairs(change: object) -> object:
+def _on_pairs(change: Callable[[Pairs, Random], Pairs]) -> Callable[[str, Random], str]:
     return lambda text, dice: _text(change(_pairs(text), dice))
 
 
