@@ -2,8 +2,8 @@
 
 Shows: a program judged by what it returns: it runs in the sandbox, and whether its circles overlap is decided here, in
 exact arithmetic. Numbers marked in it are tuned by the numeric engine.
-Needs: a chat model; without one, the extra ``numeric``: the engine then tunes the marked numbers alone. Costs: 60
-evaluations, and where there is a model some six calls, about 10,000 tokens in all.
+Needs: the extra ``numeric``, for the programs as well; a chat model, or the engine tunes the marked numbers alone.
+Costs: 60 evaluations, and where there is a model some six calls, about 10,000 tokens in all.
 
 The best sum in the literature is 2.63598; nobody has proven that there is no better one.
 """

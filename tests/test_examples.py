@@ -310,6 +310,28 @@ def test_circle_packing(has_model) -> None:
     assert [trial.score for trial in by_model[2:3]] == pytest.approx([26 / 12][:has_model])
 
 
+@pytest.mark.parametrize("has_model", [False, True])
+def test_linear_regression(has_model) -> None:
+    """The line is found without a model; with one, which names it, the engine's tries and the model's answer mix."""
+    with writer(*(f"w={w}, b=30" for w in (9, 4, 2))) as server:
+        history = run_task("linear_regression", **(server.environment if has_model else {}))
+    assert history.best.text.strip() == "w=2, b=30"
+    assert history.reason.startswith("stop_score")
+    origins = {trial.candidate.origin.partition(":")[0] for trial in history.trials}
+    assert {"start", "numeric"} <= origins <= {"start", "numeric", "chat"}
+    assert len(history.trials) < 60
+
+
+def test_tsp() -> None:
+    """A trip that leaves a city out is told so; one without crossings is shorter than x0."""
+    better = "0,8,2,11,9,3,16,18,10,14,7,1,4,5,15,13,6,12,17,19"
+    with writer(better.removesuffix(",19"), f"{better},19", better) as server:
+        history = run_task("tsp", "--max-steps", "3", **server.environment)
+        assert "this one has 19 stops and misses [19]" in str(server.requests[1].body["messages"])
+    assert [score is None for score in scores(history)] == [False, True, True, False]
+    assert history.best.id == 3
+
+
 def test_resume() -> None:
     """After the interruption the ids go on without a gap and no vector is scored twice."""
     shown = run(str(EXAMPLES / "resume.py")).stdout

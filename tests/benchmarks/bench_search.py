@@ -25,15 +25,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arena import SCALES, Arena
-from rivals import SYSTEMS, missing, system
+from rivals import SYSTEMS, missing, plays, system
 from standins.model import RATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-RIVALS = ("gepa", "openevolve", "best_of_n", "plain chat")
+RIVALS = ("gepa", "gepa:examples", "openevolve", "best_of_n", "plain chat")
 LEVEL = 0.05
-WIDTHS = (("system", -16), ("median", 8), ("95 % interval", 18), ("rank", 7), ("p", 8), ("evaluations", 13))
+WIDTHS = (("system", -24), ("median", 8), ("95 % interval", 18), ("rank", 7), ("p", 8), ("evaluations", 13))
 HEAD = "  " + "".join(f"{word:<{-width}}" if width < 0 else f"{word:>{width}}" for word, width in WIDTHS)
 HEAD += f"{'distinct':>10}{'calls':>7}{'s':>7}"
 RESAMPLES = 2000
@@ -66,9 +66,12 @@ class Run:
 
 def played(job: Job) -> Run:
     """Run one job in this process."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - after the fork
+
     arena = Arena(job.task, job.seed, job.limit, job.by)
     began = time.perf_counter()
-    system(job.system)(arena)
+    with threadpool_limits(1):  # small matrices, and every core has a job already
+        system(job.system)(arena)
     seconds = time.perf_counter() - began
     meter = arena.meter
     return Run(job, arena.best(), meter.points[0].best, meter.evaluations, len(meter.texts), meter.calls, seconds)
@@ -83,7 +86,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def p_value(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """The two-sided paired Wilcoxon signed-rank test; 1 where nothing differs."""
-    from scipy.stats import wilcoxon  # noqa: PLC0415 - slow to import, and each worker would
+    from scipy.stats import wilcoxon  # type: ignore[import-untyped]  # noqa: PLC0415 - slow to import, and each worker would
 
     if all(one == other for one, other in zip(ours, theirs, strict=True)):
         return 1.0
@@ -126,13 +129,13 @@ def table(task: str, runs: Sequence[Run], systems: Sequence[str]) -> Iterator[st
         means = [statistics.mean(getattr(run, what) for run in of[name]) for what in SPENT]
         spent = "{:13.1f}{:10.1f}{:7.1f}{:7.2f}".format(*means)
         median = statistics.median(columns[name])
-        yield f"  {name:<16}{median:8.4f}{f'{low:.4f} .. {high:.4f}':>18}{places[name]:7.2f}{p:>8}{spent}"
+        yield f"  {name:<24}{median:8.4f}{f'{low:.4f} .. {high:.4f}':>18}{places[name]:7.2f}{p:>8}{spent}"
     yield from (f"  {name} is {verdict(columns, name)}" for name in systems if name.startswith("ours"))
 
 
 def collected(jobs: Sequence[Job], workers: int) -> list[Run]:
-    """Run the jobs, so many at once, each in a process that does nothing else."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    """Run the jobs, so many at once; forked, since OpenEvolve starts its workers as its own process was started."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         return list(pool.map(played, jobs, chunksize=1))
 
 
@@ -142,7 +145,7 @@ def summary(runs: Sequence[Run], tasks: Sequence[str], systems: Sequence[str]) -
         said = {}
         for task in tasks:
             columns = {name: [r.best for r in runs if r.job.task == task and r.job.system == name] for name in systems}
-            said[task] = verdict(columns, ours)
+            said[task] = verdict({name: values for name, values in columns.items() if values}, ours)
         good = [task for task, words in said.items() if not words.startswith("behind")]
         yield f"{ours}: first or tied on {len(good)} of {len(tasks)} tasks"
         yield from (f"  {task}: {words}" for task, words in said.items())
@@ -153,7 +156,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one task, two seeds, 12 evaluations; says nothing")
     parser.add_argument("--tasks", nargs="*", choices=list(SCALES))
-    parser.add_argument("--systems", nargs="*", choices=list(SYSTEMS))
+    parser.add_argument("--systems", nargs="*", choices=list(SYSTEMS), help="beside ours; none for ours alone")
     parser.add_argument(
         "--ours",
         nargs="*",
@@ -176,7 +179,7 @@ def main() -> None:
     seeds = given.seeds or (2 if given.quick else 20)
     limit = given.budget or (12 if given.quick else 60)
     ours = ["ours" if name == "default" else f"ours:{name}" for name in given.ours]
-    wanted = list(dict.fromkeys(given.systems or [*ours, *RIVALS]))
+    wanted = list(dict.fromkeys([*ours, *(RIVALS if given.systems is None else given.systems)]))
     systems = [name for name in wanted if not missing(name)]
     print("The model is a STAND-IN, not a live model: figures compare ways of searching, and only for such a model.")
     print(f"Its rates: {RATES}")
@@ -184,9 +187,10 @@ def main() -> None:
     print("\n".join(f"{name} is not installed: left out" for name in wanted if name not in systems))
     began, runs = time.perf_counter(), []
     for task in tasks:
-        jobs = [Job(task, system, seed, limit, given.by) for seed in range(seeds) for system in systems]
+        playing = [name for name in systems if plays(name, Arena(task, 0, limit))]
+        jobs = [Job(task, name, seed, limit, given.by) for seed in range(seeds) for name in playing]
         done = collected(jobs, given.workers)
-        print("\n".join(table(task, done, systems)), flush=True)
+        print("\n".join(table(task, done, playing)), flush=True)
         runs += done
         if given.json:
             given.json.write_text(json.dumps([asdict(run) for run in runs], indent=1))

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from llm_optimize.core.protocols import ChatModel, Proposer
     from llm_optimize.core.types import Trial
 
-__all__ = ["NO_CANDIDATE", "Begun", "Opro"]
+__all__ = ["Begun", "Opro"]
 
-NO_CANDIDATE = "a reply held no candidate"
-"""The note of a proposal says it once for each such reply."""
+_NO_CANDIDATE = "a reply held no candidate"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Opro:
             usage += reply.usage
             text = None if reply.refusal else self.read(reply.text)
             if text is None:
-                notes.append(NO_CANDIDATE)
+                notes.append(_NO_CANDIDATE)
             else:
                 drafts.append(Draft(text, origin=origin))
         return Proposal(tuple(drafts), usage, "; ".join(notes))

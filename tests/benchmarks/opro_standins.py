@@ -2,8 +2,8 @@
 
 Neither knows the answer, the data or the score of what it proposes. Of its replies 3 % decline, 4 % hold prose alone,
 5 % repeat a candidate that is shown, and for the travelling salesman another 5 % leave a point out. All others change
-what is shown: see :func:`line` and :func:`tour`. A reply depends on the seed, the prompt and the number of the call in
-its step, on nothing else.
+what is shown: see :func:`line` and :func:`tour`. A reply depends on the seed, on the prompt, on the number of the call
+in its step, and on how often the same was asked before: as at temperature 1, the same question brings another answer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,12 @@ _LOOKS = 4
 
 def standin(answer: Callable[[str, random.Random], str], seed: int) -> ScriptedModel:
     """Return a model that answers by :func:`line` or :func:`tour`."""
+    asked: Counter[str] = Counter()
 
     def reply(request: Request) -> str:
         prompt = request.messages[-1].content
-        dice = random.Random(f"{seed} {request.key} {prompt}")
+        asked[f"{request.key} {prompt}"] += 1
+        dice = random.Random(f"{seed} {asked[f'{request.key} {prompt}']} {request.key} {prompt}")
         drawn = dice.random()
         if drawn < RATES["declines"]:
             return "I'm sorry, but I cannot help with that."

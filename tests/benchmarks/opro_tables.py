@@ -43,7 +43,7 @@ class Run:
         found: whether the optimum was reached.
         gap: by how much the best one misses it, as a share.
         usage: of the model.
-        invalid: replies without a candidate.
+        invalid: drafts that a model was asked for and that did not come: its reply held no candidate.
         repeated: proposals of what was there before.
     """
 

@@ -13,10 +13,12 @@ import json
 import logging
 import os
 import tempfile
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from arena import Judged, judge
+from standins.reading import inner
 
 from llm_optimize import Budget, optimize
 from llm_optimize.core.chat import Reply
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.chat import Request
     from llm_optimize.core.protocols import Proposer
+    from llm_optimize.scorers.prompt_task import PromptTask
 
-__all__ = ["SYSTEMS", "VARIANTS", "evaluate_file", "missing", "system"]
+__all__ = ["SYSTEMS", "VARIANTS", "evaluate_file", "missing", "plays", "system"]
 
 _MORE = (
     1.5  # OpenEvolve is limited by iterations; some give no evaluation, so it gets more; what is over does not count
@@ -57,14 +60,16 @@ the input x with the highest result.
 """What the predecessor's system prompt says, in our words: nothing in it tells to build on the best."""
 
 
-def _ours(variant: Callable[[ScriptedModel], Proposer | None]) -> Callable[[Arena], None]:
+def _ours(variant: Callable[[ScriptedModel], Proposer | None], *, fails: bool = True) -> Callable[[Arena], None]:
+    """Return our search with a proposer; ``fails=False`` scores a failure 0, as the predecessor's users had to."""
+
     def run(arena: Arena) -> None:
         task = arena.task
         model = ScriptedModel(lambda request: _reply(arena, request))
         by_calls = arena.by == "calls"
         optimize.run(
-            task.task, task.question, _scorer(arena), task.start, None, model, verbose=False, tune=task.numbers,
-            proposer=variant(model), budget=None if by_calls else Budget(evaluations=arena.limit),
+            task.task, task.question, _scorer(arena, fails=fails), task.start, None, model, verbose=False,
+            tune=task.numbers, proposer=variant(model), budget=None if by_calls else Budget(evaluations=arena.limit),
             stop=(lambda _: "spent" if arena.spent else None), store=None, seed=arena.seed,
         )  # fmt: skip
 
@@ -76,10 +81,14 @@ def _reply(arena: Arena, request: Request) -> Reply:
     return Reply(said.text, finish_reason="length" if said.cut else "stop", model="stand-in")
 
 
-def _scorer(arena: Arena) -> Callable[[str], Evaluation | Failure]:
+def _scorer(arena: Arena, *, fails: bool) -> Callable[[str], Evaluation | Failure]:
     def score(text: str) -> Evaluation | Failure:
         judged = arena.meter.score(text)
-        return Failure("invalid", judged.feedback) if judged.failed else Evaluation(judged.value, judged.feedback)
+        return (
+            Failure("invalid", judged.feedback)
+            if judged.failed and fails
+            else Evaluation(judged.value, judged.feedback)
+        )
 
     return score
 
@@ -130,31 +139,65 @@ def _said(judged: Judged) -> str:
 
 def _gepa(arena: Arena) -> None:
     """``optimize_anything`` in its mode for a single task, with its defaults."""
+
+    def evaluator(candidate: str) -> tuple[float, dict[str, Any]]:
+        judged = arena.meter.score(candidate)
+        return judged.value, {"scores": {"score": judged.value}, "Feedback": judged.feedback}
+
+    _anything(arena, evaluator, arena.limit, None)
+
+
+def _gepa_examples(arena: Arena) -> None:
+    """``optimize_anything`` in its mode for a data set: minibatches of three, and a Pareto front over the examples.
+
+    One evaluation is as many examples as a whole one has. A candidate counts once all of them were asked.
+    """
+    scorer = cast("PromptTask", arena.task.score)
+    parts = [scorer.on([example]) for example in scorer.examples]
+    asked: dict[str, set[int]] = {}
+    lock, spent = threading.Lock(), [0]
+
+    def evaluator(candidate: str, example: int) -> tuple[float, dict[str, Any]]:
+        outcome = parts[example](inner(candidate))
+        with lock:
+            spent[0] += 1
+            known = asked.setdefault(candidate, set())
+            new = example not in known
+            known.add(example)
+            while arena.meter.evaluations < spent[0] // len(parts) - 1:
+                arena.meter.add(0.0)
+            if new and len(known) == len(parts):
+                arena.meter.texts.add(inner(candidate))
+                arena.meter.add(arena.judged(candidate).value)
+        if isinstance(outcome, Failure):
+            return 0.0, {"Feedback": f"failed: {outcome.message}"}
+        return outcome.score, {"scores": {"score": outcome.score}, "Feedback": outcome.feedback}
+
+    _anything(arena, evaluator, arena.limit * len(parts), list(range(len(parts))))
+
+
+def _anything(arena: Arena, evaluator: Callable[..., Any], calls: int, dataset: list[int] | None) -> None:
     from gepa import optimize_anything as api  # noqa: PLC0415 - a peer that need not be installed
 
     def model(prompt: Any) -> str:
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         return arena.ask([(one["role"], str(one["content"])) for one in turns]).text
 
-    def evaluator(candidate: str) -> tuple[float, dict[str, Any]]:
-        judged = arena.meter.score(candidate)
-        return judged.value, {"scores": {"score": judged.value}, "Feedback": judged.feedback}
-
     config = api.GEPAConfig(
-        engine=api.EngineConfig(max_metric_calls=arena.limit if arena.by == "evaluations" else None, seed=arena.seed),
+        engine=api.EngineConfig(max_metric_calls=calls if arena.by == "evaluations" else None, seed=arena.seed),
         reflection=api.ReflectionConfig(reflection_lm=model),
         stop_callbacks=lambda _: arena.spent,
     )
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         api.optimize_anything(
             arena.task.start, evaluator=evaluator, objective=arena.task.question, background=arena.task.task,
-            config=config,
+            dataset=dataset, config=config,
         )  # fmt: skip
 
 
 def _openevolve(arena: Arena) -> None:
     """``run_evolution`` against a real server, its population on disk, with its default configuration."""
-    from openevolve import run_evolution  # noqa: PLC0415 - a peer that need not be installed
+    from openevolve import run_evolution  # type: ignore[import-untyped]  # noqa: PLC0415 - a peer
 
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="openevolve_") as folder, _served(arena, Path(folder) / "log") as url:
@@ -182,7 +225,7 @@ def evaluate(program_path):
 
 
 def _openevolve_config(arena: Arena, url: str) -> Any:
-    from openevolve.config import Config, LLMModelConfig  # noqa: PLC0415 - a peer that need not be installed
+    from openevolve.config import Config, LLMModelConfig  # type: ignore[import-untyped]  # noqa: PLC0415 - a peer
 
     config = Config(random_seed=arena.seed)
     config.database.random_seed = arena.seed
@@ -211,7 +254,7 @@ def _served(arena: Arena, log: Path) -> Any:
 
 def evaluate_file(path: str, name: str, seed: int, log: str) -> Any:
     """Score a program for OpenEvolve, in whichever process it asks, and write it down."""
-    from openevolve.evaluation_result import EvaluationResult  # noqa: PLC0415 - a peer that need not be installed
+    from openevolve.evaluation_result import EvaluationResult  # type: ignore[import-untyped]  # noqa: PLC0415 - a peer
 
     text = Path(path).read_text()
     judged = judge(name, seed, text)
@@ -240,9 +283,10 @@ def _read_log(arena: Arena, log: Path) -> None:
 SYSTEMS: dict[str, Callable[[Arena], None]] = {
     "ours": _ours(_default),
     "gepa": _gepa,
+    "gepa:examples": _gepa_examples,
     "openevolve": _openevolve,
     "best_of_n": _best_of_n,
-    "plain chat": _ours(_plain),
+    "plain chat": _ours(_plain, fails=False),
     **{f"ours:{name}": _ours(variant) for name, variant in VARIANTS.items() if name != "default"},
 }
 """Name to a function that spends an arena's budget."""
@@ -250,4 +294,10 @@ SYSTEMS: dict[str, Callable[[Arena], None]] = {
 
 def missing(system: str) -> bool:
     """Say whether a system is not installed here."""
-    return system in {"gepa", "openevolve"} and importlib.util.find_spec(system) is None
+    package = system.partition(":")[0]
+    return package in {"gepa", "openevolve"} and importlib.util.find_spec(package) is None
+
+
+def plays(system: str, arena: Arena) -> bool:
+    """Say whether a system's mode is one for this task."""
+    return system != "gepa:examples" or hasattr(arena.task.score, "examples")

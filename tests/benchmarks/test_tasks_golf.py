@@ -27,7 +27,7 @@ SHORTER = (
 
 @pytest.mark.parametrize("seed", range(10))
 def test_each_start_scores_minus_one_and_a_shorter_program_more(seed):
-    """All ten functions can be written with at most 65 % of the start's characters."""
+    """All ten functions can be written with at most 65 % of the start's bytes."""
     task = make(seed)
     assert task.score(task.start).score == -1
     assert -0.65 <= task.score(SHORTER[seed]).score < 0
@@ -60,6 +60,14 @@ def test_a_cheating_program_has_no_score(cheat):
     outcome = make(7).score(cheat)
     assert isinstance(outcome, Failure)
     assert outcome.message
+
+
+def test_letters_packed_into_wide_characters_gain_nothing():
+    """A program that is right and hides its text two letters to a character is no shorter than it is written out."""
+    plain = GOLF[6].start.strip() + "\n" * (len(GOLF[6].start.strip()) % 2)
+    packed = f'exec(bytes("{plain.encode().decode("utf-16-le")}","u16")[2:])'
+    assert len(packed) < len(plain) * 0.7
+    assert make(6).score(packed).score < make(6).score(plain).score == -1
 
 
 def test_a_program_that_knows_the_cases_of_one_seed_fails_at_another():

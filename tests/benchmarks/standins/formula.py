@@ -6,14 +6,19 @@ only once the frequency is about right, so that the way to it leads over formula
 
 from __future__ import annotations
 
+import math
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from standins.skill import Skill
+from tasks.formulas import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
+
+    from tasks.task import Task
 
 __all__ = ["make"]
 
@@ -41,12 +46,50 @@ _WHOLES = (
     "{a} * exp(-{b} * x) * sin({c} * x)",
     "{a} + {b} * exp(-{c} * x) * cos({d} * x)",
 )
+_POINT = re.compile(r"\((-?[\d.e+-]+), (-?[\d.e+-]+)\)")
+_LOOKS = 12
+_BLIND = 0.3  # of the edits are made without a look at the points
 _NAMES = "abcdefghijklmnopqrstuvw"
 
 
-def make(worth: Callable[[str], float]) -> Skill:
-    """Return the skill; ``worth`` scores a text."""
-    return Skill(_knows, _edit, _leap, _mend, _repair, _combine, _spoil, worth)
+def make(worth: Callable[[str], float], task: Task) -> Skill:
+    """Return the skill; ``worth`` scores a text, and the task shows the points, which it sees as any reader does."""
+    eye = partial(_by_eye, points=_points(task.task))
+
+    def edit(text: str, dice: Random) -> str:
+        changed = _edit(text, dice)
+        return changed if dice.random() < _BLIND else _fitted(changed, eye, dice)
+
+    def leap(text: str, dice: Random) -> str:
+        return _fitted(_leap(text, dice), eye, dice)
+
+    return Skill(_knows, edit, leap, _mend, _repair, _combine, _spoil, worth)
+
+
+def _points(text: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in _POINT.findall(text)]
+
+
+def _by_eye(text: str, points: list[tuple[float, float]]) -> float:
+    """How far a formula is from the points that the task shows."""
+    try:
+        formula = read(text)
+        return sum((formula(x) - y) ** 2 for x, y in points)
+    except (ValueError, OverflowError):
+        return math.inf
+
+
+def _fitted(text: str, eye: Callable[[str], float], dice: Random) -> str:
+    """Look at the points and choose constants that fit better, as far as a look goes."""
+    constants, y = _lines(text)
+    best = _text(constants, y)
+    for _ in range(_LOOKS):
+        tried = dict(_lines(best)[0])
+        if not tried:
+            return best
+        _move(tried, dice.choice(list(tried)), dice)
+        best = min(best, _text(tried, y), key=eye)
+    return best
 
 
 def _knows(text: str) -> bool:

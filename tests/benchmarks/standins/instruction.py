@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from tasks.task import Task
+
 __all__ = ["make"]
 
 _SENTENCES = (
@@ -52,7 +54,7 @@ _LOST = "[mail]"
 _ENDS = (f"Mail: {_SLOT}", f"Sort this mail: {_SLOT}", f"The mail:\n{_SLOT}")
 
 
-def make(worth: Callable[[str], float]) -> Skill:
+def make(worth: Callable[[str], float], _: Task) -> Skill:
     """Return the skill; ``worth`` scores a text."""
     return Skill(_knows, _edit, _leap, _mend, _repair, _combine, _spoil, worth)
 

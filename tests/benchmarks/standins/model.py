@@ -36,7 +36,7 @@ _REASONS = (
     "A smaller change is safer here: one hypothesis at a time.",
     "What is still missing is balance between the parts; this moves one of them.",
 )
-_DRAWS = 6  # a text that is shown already is drawn again so many times
+_DRAWS = 24  # a text that is shown already is drawn again so many times, in the second half by a bolder change
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,8 @@ class StandIn:
         """Change a candidate into one that is not shown, if one comes to mind."""
         seen = {inner(one.text) for one in asked.shown} | {base}
         new = base
-        for _ in range(_DRAWS):
-            new = self._changed(asked, base, dice)
+        for draw in range(_DRAWS):
+            new = self._changed(asked, base, dice) if draw < _DRAWS // 2 else self._bolder(new, dice)
             if new not in seen:
                 break
         return new
@@ -175,6 +175,10 @@ class StandIn:
         if dice.random() < rates.insight:
             return max((skill.edit(base, dice) for _ in range(rates.thoughts)), key=skill.worth)
         return skill.edit(base, dice)
+
+    def _bolder(self, text: str, dice: Random) -> str:
+        """Change once more what has come to mind, or begin with something quite different."""
+        return self._skill.leap(text, dice) if dice.random() < self._rates.leap else self._skill.edit(text, dice)
 
     def _partner(self, asked: Asked, base: str, dice: Random) -> str | None:
         named = [inner(one.text) for one in asked.shown if one.number in asked.partners and inner(one.text) != base]

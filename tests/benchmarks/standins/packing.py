@@ -2,7 +2,7 @@
 
 A program is read as a recipe (rows, their place, how the centres settle, how the radii are chosen) and written anew.
 What a change is worth is for the program itself to show: rows that fit one way of settling do not fit another, and
-radii by a linear program overlap by its rounding until they are shrunk.
+radii by a linear program may overlap by its rounding unless they are shrunk.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from llm_optimize.core.types import Evaluation, Failure
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
+
+    from tasks.task import Task
 
 __all__ = ["Recipe", "fast", "make", "recipe", "written"]
 
@@ -96,9 +98,9 @@ class Recipe:
     shrink: bool = False
 
 
-def make(worth: Callable[[str], float]) -> Skill:
+def make(worth: Callable[[str], float], _: Task) -> Skill:
     """Return the skill; ``worth`` scores a text."""
-    return Skill(_knows, _on(_edit), _on(_leap), _mend, lambda text: written(recipe(text)), _combine, _spoil, worth)
+    return Skill(_knows, _on(_edit), _on(_leap), _mend, _repair, _combine, _spoil, worth)
 
 
 def recipe(text: str) -> Recipe:
@@ -132,7 +134,7 @@ def written(one: Recipe) -> str:
     return (text + (_GROW if one.radii == "grow" else _HALF)).rstrip("\n")
 
 
-def fast(text: str) -> Evaluation | Failure | None:
+def fast(_: Task, text: str) -> Evaluation | Failure | None:
     """Score a program that is nothing but a recipe as the task does, without a process of its own; None for others.
 
     Such a program was written here, so it may run here; its circles are checked by the task's own exact check.
@@ -180,7 +182,8 @@ def _edit(one: Recipe, dice: Random) -> Recipe:
     if kind == "luck" and one.settles:
         return replace(one, luck=str(dice.randrange(100)), spread=f"{dice.choice([0.003, 0.01, 0.03]):g}")
     name = dice.choice(["edge", "shift", "reach", "force", "wall"] if one.settles else ["edge", "shift"])
-    return replace(one, **{name: _moved(name, float(getattr(one, name)), dice)})
+    moved: dict[str, Any] = {name: _moved(name, float(getattr(one, name)), dice)}
+    return replace(one, **moved)
 
 
 def _rows(rows: tuple[int, ...], dice: Random) -> tuple[int, ...]:
@@ -213,6 +216,16 @@ def _mend(text: str, feedback: str, _: Random) -> str | None:
     if "leaves the square" in feedback and abs(float(one.shift)) > 0:
         return written(replace(one, shift="0.0"))
     return None
+
+
+def _repair(text: str) -> str:
+    """Write the program out anew, with as many circles as there must be."""
+    one = recipe(text)
+    rows = list(one.rows)
+    while sum(rows) != _COUNT and rows:
+        at = rows.index(max(rows) if sum(rows) > _COUNT else min(rows))
+        rows[at] += 1 if sum(rows) < _COUNT else -1
+    return written(replace(one, rows=tuple(rows)))
 
 
 def _combine(text: str, other: str, dice: Random) -> str:

@@ -32,6 +32,7 @@ _AFRESH = re.compile(
     re.IGNORECASE,
 )
 _COMBINE = re.compile(r"\b(?:combine|merge|cross|crossover|recombine)\b[^.\n]*", re.IGNORECASE)
+_BEST = re.compile(r"best so far is [a-z]+ #?(\d+)", re.IGNORECASE)
 _LABEL = re.compile(r"\b(?:attempt|program|candidate) #?(\d+)\b", re.IGNORECASE)
 _LABELLED = 60  # characters behind a candidate that may call it by a number
 
@@ -70,6 +71,7 @@ class Asked:
         on_best: whether it is told to build on the best.
         afresh: whether something quite different is asked for.
         combine: whether a combination of several is asked for.
+        called_best: the number of the one that is called the best so far.
         partners: the numbers of those that are to be combined with the base, where they are named.
     """
 
@@ -82,12 +84,16 @@ class Asked:
     afresh: bool
     combine: bool
     partners: tuple[int, ...] = ()
+    called_best: int | None = None
 
     @property
     def best(self) -> Shown | None:
-        """The candidate with the highest number said of it, the later of equals."""
+        """The one that is called the best so far, else the one with the highest number, the earlier of equals."""
+        named = [one for one in self.shown if one.number is not None and one.number == self.called_best]
+        if named:
+            return named[-1]
         scored = [one for one in self.shown if one.score is not None]
-        return max(scored, key=lambda one: (one.score, self.shown.index(one)), default=None)
+        return max(scored, key=lambda one: one.score or 0.0, default=None)
 
 
 def read(messages: Sequence[tuple[str, str]], is_candidate: Callable[[str], bool]) -> Asked:
@@ -115,6 +121,7 @@ def read(messages: Sequence[tuple[str, str]], is_candidate: Callable[[str], bool
         bool(_AFRESH.search(asks)),
         bool(told := _COMBINE.findall(asks)),
         tuple(int(number) for words in told for number in re.findall(r"#(\d+)", words)),
+        int(best[1]) if (best := _BEST.search(asks)) else None,
     )
 
 

@@ -13,7 +13,10 @@ from standins.skill import Skill
 from tasks import sorting_network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
+
+    from tasks.task import Task
 
 __all__ = ["make"]
 
@@ -24,7 +27,7 @@ _INPUT = re.compile(r"the first is ([01 ]+)")
 _FEWEST = 8  # pairs that make a text look like a network
 
 
-def make(worth: object) -> Skill:
+def make(worth: Callable[[str], float], _: Task) -> Skill:
     """Return the skill; ``worth`` scores a text."""
     return Skill(_knows, _on_pairs(_edit), _on_pairs(_leap), _mend, _repair, _combine, _spoil, worth)
 
@@ -41,7 +44,7 @@ def _text(pairs: Pairs) -> str:
     return " ".join(f"({i}, {j})" for i, j in pairs)
 
 
-def _on_pairs(change: object) -> object:
+def _on_pairs(change: Callable[[Pairs, Random], Pairs]) -> Callable[[str, Random], str]:
     return lambda text, dice: _text(change(_pairs(text), dice))
 
 

@@ -1,9 +1,9 @@
 """Circle packing: 26 circles in the unit square, the sum of their radii maximized; ``examples/circle_packing.py``.
 
 The program runs in the sandbox and its circles are checked outside, in exact fractions: NaN, overlaps beyond 1e-12, and
-anything that is not 26 circles have no score. The highest sum in the literature is 2.63598 (see the reference on
-evolutionary optimizers); it is not proven to be the highest there is. The seed moves the start's two marked numbers and
-the row that holds six circles.
+anything that is not 26 circles have no score. The highest sum in the literature is 2.63598 (reported by several of
+the programs that let models evolve code); it is not proven to be the highest there is. The seed moves the start's two
+marked numbers and the row that holds six circles.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Code golf on ten small functions with hidden tests; the seed chooses the function and draws 20 of its tests.
 
-A program that passes every test scores minus its characters over those of the start program, so that functions of
-different length can be compared; the start scores -1. One that fails a test has no score. Expected values are worked
+A program that passes every test scores minus its bytes over those of the start program, so that functions of different
+length can be compared; the start scores -1. (Bytes, not characters: two letters of a program fit into one character of
+a wide alphabet.) One that fails a test has no score. Expected values are worked
 out here, from the start program, and never enter the sandbox (:mod:`llm_optimize.sandbox.checking`).
 """
 
@@ -30,23 +31,23 @@ __all__ = ["Share", "make"]
 _DRAWN = 20
 
 _TASK = """x is a Python program that defines the function f: {does}.
-f(x) is minus the number of characters of x divided by {size}, the number of the first program; an x that fails one of
-the hidden tests has no score. Only the standard library may be imported."""
+f(x) is minus the number of bytes of x (UTF-8) divided by {size}, the number of the first program; an x that fails one
+of the hidden tests has no score. Only the standard library may be imported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Scores a right program by its characters as a share of so many.
+    """Scores a right program by its bytes as a share of so many.
 
     Attributes:
-        whole: characters that score -1.
+        whole: bytes that score -1.
     """
 
     whole: int
 
     def __call__(self, subject: Subject, /) -> Evaluation:
         """Measure the candidate; see :class:`llm_optimize.scorers.code_measures.Measure`."""
-        measured = Size("characters")(subject)
+        measured = Size("bytes")(subject)
         return replace(measured, score=measured.score / self.whole)
 
 

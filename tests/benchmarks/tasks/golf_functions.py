@@ -18,7 +18,7 @@ __all__ = ["GOLF", "Golf"]
 
 @dataclass(frozen=True, slots=True)
 class Golf:
-    """A function to be written with as few characters as possible.
+    """A function to be written with as few bytes as possible.
 
     Attributes:
         does: what ``f`` does, as the task says it.

@@ -2,7 +2,8 @@
 
 Fifty points, x = 1 to 50, with standard normal noise; the candidate is a pair of whole numbers, its score minus the sum
 of squared errors. Data and starts are those of the paper's code for its repetitions 0 to 4: numpy's legacy generator,
-seeded r + 1 for the noise, 10 (r + 1) and 100 (r + 1) for the starts. The prompt never shows a formula.
+seeded r + 1 for the noise, 10 (r + 1) and 100 (r + 1) for the starts. The prompt says what the paper's says, in other
+words; it shows no formula.
 """
 
 from __future__ import annotations
@@ -36,11 +37,10 @@ _NAMED = re.compile(rf"\bw\s*=\s*({_NUMBER})\s*(?:,|;|and)?\s*b\s*=\s*({_NUMBER}
 _PLAIN = re.compile(rf"[\[(]\s*(?:w\s*=\s*)?({_NUMBER})\s*,\s*(?:b\s*=\s*)?({_NUMBER})\s*[\])]")
 _FARTHEST = 1e6
 
-_BEFORE = """Now you will help me minimize a function with two input variables w, b. I have some (w, b) pairs and the
-function values at those points. The pairs are arranged in descending order based on their function values, where lower
-values are better."""
-_AFTER = """Give me a new (w, b) pair that is different from all pairs above, and has a function value lower than any of
-the above. Do not write code. The output must end with a pair [w, b], where w and b are numerical values."""
+_BEFORE = """Help me to find where a function of two variables, w and b, is lowest. These are pairs (w, b) at which its
+value is known, the highest value first and the lowest last; lower is better."""
+_AFTER = """Give one new pair (w, b) that is none of those above and at which the function is lower than at any of them.
+Write no code. End your answer with the pair in square brackets, [w, b], as two numbers."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def written(pair: Sequence[int]) -> str:
 
 
 def prompt(trials: Sequence[Trial]) -> str:
-    """Return the paper's prompt: the best pairs, worst first, their losses cut to whole numbers.
+    """Return the prompt: the best pairs, worst first, their losses cut to whole numbers.
 
     Args:
         trials: those to be shown, best first, each with a score.

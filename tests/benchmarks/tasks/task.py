@@ -25,8 +25,9 @@ class Task:
         question: what is asked after each attempt.
         start: the first candidate, which has a score.
         score: text in; an Evaluation (higher is better) or a Failure out; never raises on account of a candidate.
-            Safe for several threads; the same text has the same score. A data set's scorer also has ``examples`` and
-            ``on(examples)``, as :class:`~llm_optimize.scorers.prompt_task.PromptTask` has.
+            Safe for several threads. The same text has the same score, unless it is a program that draws lots. A data
+            set's scorer also has ``examples`` and ``on(examples)``, as
+            :class:`~llm_optimize.scorers.prompt_task.PromptTask` has.
         best: the highest score that can be had, where it is known; else None.
         language: what a candidate is written in.
         numbers: the argument ``tune`` of ``optimize.run``; None means those that are marked in the text, if any.

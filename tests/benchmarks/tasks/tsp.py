@@ -42,10 +42,10 @@ _TRACE = re.compile(r"<trace>([^<]*)</trace>", re.IGNORECASE)
 _LISTED = re.compile(r"[0-9]+(?:\s*(?:,|->|\s)\s*[0-9]+)+")
 _KEYS = re.compile(r"\s*keys:\s*([-+0-9.eE,\s]+)")
 
-_BEFORE = """You are given a list of points with coordinates below: {points}. Below are some previous traces and their
-lengths. The traces are arranged in descending order based on their lengths, where lower values are better."""
-_AFTER = """Give me a new trace that is different from all traces above, and has a length lower than any of the above.
-The trace should traverse all points exactly once. The trace should start with <trace> and end with </trace>."""
+_BEFORE = """These are points, by number, with their coordinates: {points}. Below are traces through them with their
+lengths, the longest first and the shortest last; shorter is better."""
+_AFTER = """Give one new trace that is none of those above and shorter than any of them. It visits every point exactly
+once, beginning at 0, and is written between <trace> and </trace>."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Tsp:
         return Evaluation(-length, f"the length is {int(length)}", {"gap": self.gap(tour)})
 
     def prompt(self, trials: Sequence[Trial]) -> str:
-        """Return the paper's prompt: the points, then the best traces, longest first, lengths cut to whole numbers.
+        """Return the prompt: the points, then the best traces, longest first, lengths cut to whole numbers.
 
         Args:
             trials: those to be shown, best first, each with a score.
