@@ -70,11 +70,21 @@ def test_short_texts_other_texts_and_orphans_are_shown_in_full():
     assert not MARK.search(str(describe(study(6, start="a\nb\nc\nd")).messages))
     assert not MARK.search(str(describe(study(6, lines=200)).messages))
     assert not MARK.search(str(describe(study(6, parents=False)).messages))
-    history = study(30)
-    prompt = describe(history, window=Recent(3))
-    known = {trial.id for trial in prompt.shown}
-    for trial in prompt.shown[:-1]:
-        assert (trial.id in whole(prompt)) == (trial.candidate.parent not in known)
+
+
+def test_the_nearest_ancestor_that_is_shown_serves() -> None:
+    """Where the parent itself is not in the chat, the diff is against the one before it; its number says so."""
+    history = study(40)
+    prompt = describe(history, window=Window(4, 4, 0))
+    text = "\n".join(message.content for message in prompt.messages)
+    known, marks = {trial.id for trial in prompt.shown}, {int(one): int(other) for one, other in MARK.findall(text)}
+    for trial in prompt.shown:
+        ancestor = trial.candidate.parent
+        while ancestor is not None and ancestor not in known:
+            ancestor = history.trial(ancestor).candidate.parent
+        assert marks.get(trial.id, ancestor) == ancestor
+        assert trial.id in marks or trial.id in whole(prompt)
+    assert any(marks[child] != history.trial(child).candidate.parent for child in marks)
 
 
 @pytest.mark.parametrize("parent", [None, Best()])
