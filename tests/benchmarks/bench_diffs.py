@@ -30,8 +30,9 @@ def line(draw):
     return f"    total_{draw.randrange(90)} = combine(total_{draw.randrange(90)}, weight={draw.random():.3f})"
 
 
-def search(lines, edits, parent, allowance, *, linked, steps):
+def search(kind, allowance, *, linked, steps):
     """Return the mean tokens of a prompt, and the mean number of attempts in it."""
+    lines, edits, parent = kind
     draw = random.Random(5)
     start = "\n".join(line(draw) for _ in range(lines))
     history = History.empty().after(Opened(Problem("Make the program faster.", "What is faster?", start), seed=1))
@@ -64,7 +65,7 @@ def main():
         for edits in (1, 4):
             for parent in (None, Best()):
                 rows = [
-                    search(lines, edits, parent, allowance, linked=linked, steps=steps)
+                    search((lines, edits, parent), allowance, linked=linked, steps=steps)
                     for allowance in (WIDE, USUAL)
                     for linked in (False, True)
                 ]
