@@ -105,7 +105,7 @@ def test_more_attempts_fit():
 @given(
     st.builds(study, st.integers(1, 40), lines=st.sampled_from([1, 3, 20]), seed=st.integers(0, 9)),
     st.sampled_from([2_500, 4_000, 12_000]),
-    st.sampled_from([Window(), Recent(7), Top(9), Top(64), Diverse(), Window(2, 3, 1)]),
+    st.sampled_from([Window(), Recent(7), Top(9), Top(48), Diverse(), Window(2, 3, 1)]),
     st.sampled_from([None, Best()]),
 )
 @settings(max_examples=60, deadline=None)

@@ -22,7 +22,7 @@ from llm_optimize.proposers.windows.recent import Recent
 from llm_optimize.proposers.windows.top import Top
 from llm_optimize.testing.proposer_contract import ProposerContract
 
-WINDOWS = [Window(), Recent(), Recent(3), Top(), Top(64), Top(5, digits=1), Diverse(), Diverse(1, 0, 0, 8, 0.0)]
+WINDOWS = [Window(), Recent(), Recent(3), Top(), Top(48), Top(5, digits=1), Diverse(), Diverse(1, 0, 0, 8, 0.0)]
 
 
 def events(outcomes, texts=None):
@@ -198,9 +198,10 @@ def test_a_dead_embedding_model_is_told():
         (lambda: Recent(0), "k"),
         (lambda: Recent(k=True), "k"),
         (lambda: Top(0), "k"),
-        (lambda: Top(65), "k"),
+        (lambda: Top(49), "k"),
         (lambda: Top(5, digits=1.5), "digits"),
         (lambda: Diverse(best=0), "best"),
+        (lambda: Diverse(best=49), "best"),
         (lambda: Diverse(far=-1), "far"),
         (lambda: Diverse(quality=2), "quality"),
     ],
@@ -210,6 +211,16 @@ def test_windows_that_cannot_be_are_refused(make, field):
     with pytest.raises(BadInput, match=rf"^window: {field} is .*: give ") as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=repr)
+def test_a_chat_that_only_grows_takes_any_window(window):
+    """The other layout shows what the window chose at the beginning of an epoch, within the allowance."""
+    history = folded(events(*drawn(60)))
+    proposer = ChatProposer(ScriptedModel([]), window=window, layout="epochs", allowance=6_000)
+    prompt, _ = proposer._asking(history, 1).first
+    assert TokenCounter("scripted").count_messages(prompt.messages) <= prompt.tokens <= 6_000
+    assert prompt.shown[-1].id == 59
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=repr)
