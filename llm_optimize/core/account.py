@@ -28,8 +28,9 @@ class Account:
     """Usage by (role, model); addable.
 
     Attributes:
-        rows: cost by (role, model); a role is ``proposer``, ``scorer`` (a scorer's calls, unless it says whose they
-            are), ``judge``, ``target`` or a word of the user's; the model's name is empty where nobody told it. Under
+        rows: cost by (role, model); a role is ``proposer``, ``reflection`` (a proposer's, on batches of feedback),
+            ``scorer`` (a scorer's calls, unless it says whose they are), ``judge``, ``target`` or a word of the
+            user's; the model's name is empty where nobody told it. Under
             :data:`LOST` stands what attempts may have cost whose reply never came; such a row has no calls.
 
     Example:

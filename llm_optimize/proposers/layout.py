@@ -222,7 +222,7 @@ class _Page:
         self._current_limit = max(allowance, 0) // CURRENT_SHARE
         limit = max(allowance, 0) // EARLIER_SHARE
         self._earlier = {trial.id: writer.earlier(trial, self._said[trial.id], limit) for trial in ranked}
-        self._abridging = Abridging(writer, ranked, self._said, limit)
+        self._abridging = Abridging(writer, asked.history, self._said, limit)
 
     def fitting(self, ranked: Sequence[Trial], room: int) -> tuple[list[Trial], int]:
         """Return the trials that fit into ``room`` tokens, in the order of the chat, and how many they take.

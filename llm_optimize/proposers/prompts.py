@@ -1,5 +1,7 @@
 """Every sentence that is said to the chat model, and how the slots in it are filled.
 
+Those of the forms and of reflections stand in their own files.
+
 Two prompts may be replaced by the user: the system prompt (slot ``{task_description}``) and the human prompt (slots
 ``{x}``, ``{fx}``, ``{task_question}``). A slot is replaced by name and nothing else is: other braces, JSON in a prompt
 for example, stay as they are, and a slot's name inside a filled-in text is not filled again. A slot that stands on a

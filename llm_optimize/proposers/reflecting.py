@@ -12,7 +12,7 @@ from llm_optimize.core.types import Usage
 from llm_optimize.errors import ContextTooLong
 from llm_optimize.proposers import prompts
 from llm_optimize.proposers.hypotheses import Figures
-from llm_optimize.proposers.layout import EARLIER_SHARE, TURN_TOKENS
+from llm_optimize.proposers.layout import CURRENT_SHARE, EARLIER_SHARE, TURN_TOKENS
 from llm_optimize.proposers.turns import said
 from llm_optimize.text.fences import fence
 
@@ -123,15 +123,15 @@ class Reflecting:
         return self._asked(history, f"lessons-{batch.start}-{batch.end}-all", lists, before, _MERGE)
 
     def _told(self, history: History, batch: Batch) -> list[str]:
-        """Return what is told of each attempt, cut to size."""
-        limit = self.allowance // EARLIER_SHARE
+        """Return what is told of each attempt: as much of its feedback as when it was the current x."""
+        limit, ample = self.allowance // EARLIER_SHARE, self.allowance // CURRENT_SHARE
         scores = [trial.score for trial in batch.trials if trial.score is not None]
         figures = Figures(prompts.score_digits(scores))
         shorten = self.measure.shorten
         texts = []
         for trial in batch.trials:
             what = said(history, trial, figures)
-            outcome = prompts.result(what.status, shorten(trial.feedback.strip("\n"), limit), what.verdict)
+            outcome = prompts.result(what.status, shorten(trial.feedback.strip("\n"), ample), what.verdict)
             idea = shorten(trial.candidate.idea, limit)
             shown = f"# Attempt #{trial.id}", idea, fence(shorten(trial.text.strip("\n"), limit)), outcome
             texts.append("\n\n".join(filter(None, shown)))

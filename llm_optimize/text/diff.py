@@ -7,6 +7,7 @@ import difflib
 __all__ = ["changes"]
 
 _LEAST_COMMON = 0.5  # of the lines: below it a diff is longer than the text, and is not worth being worked out
+_MOST_LINES = 1000  # between the first and the last that differ: the work may grow with their square
 
 
 def changes(old: str, new: str, *, context: int = 1) -> str | None:
@@ -22,7 +23,7 @@ def changes(old: str, new: str, *, context: int = 1) -> str | None:
 
     Returns:
         Lines that begin with ``@@``, a blank, ``-`` or ``+``, the last one without a newline; empty for equal texts;
-        None if less than half of the lines of ``new`` are in ``old``.
+        None if less than half of the lines of ``new`` are in ``old``, or the part that differs has 1,000 lines or more.
 
     Example:
         >>> changes("a\nb\nc\nd", "a\nb\nC\nd")
@@ -34,6 +35,8 @@ def changes(old: str, new: str, *, context: int = 1) -> str | None:
         return None
     start = _same(before, after)
     end = min(_same(before[::-1], after[::-1]), len(before) - start, len(after) - start)
+    if max(len(before), len(after)) - start - end >= _MOST_LINES:
+        return None
     first = max(0, start - context)
     kept = max(0, end - context)
     hunks = difflib.unified_diff(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Stopped, Told, dump, load
-from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem, Usage
+from llm_optimize.core.types import Candidate, Evaluation, Failure, Learned, Problem, Usage
 from llm_optimize.errors import StoreError
 
 TEXT = st.text(max_size=30)
@@ -37,7 +37,15 @@ EVENT = st.one_of(
         st.dictionaries(TEXT, JSON, max_size=3),
         FLOAT,
     ),
-    st.builds(Proposed, st.lists(CANDIDATE, max_size=3).map(tuple), USAGE, st.integers(-1, 10**6), TEXT, FLOAT),
+    st.builds(
+        Proposed,
+        st.lists(CANDIDATE, max_size=3).map(tuple),
+        USAGE,
+        st.integers(-1, 10**6),
+        TEXT,
+        FLOAT,
+        lessons=st.none() | st.builds(Learned, COUNT, st.lists(TEXT, max_size=3).map(tuple)),
+    ),
     st.builds(Told, COUNT, OUTCOME, FLOAT, FLOAT),
     st.builds(Retold, COUNT, OUTCOME, COUNT, st.sampled_from(["again", "fresh", "sealed"]), FLOAT, FLOAT),
     st.builds(Guided, TEXT, FLOAT),

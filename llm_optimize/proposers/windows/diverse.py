@@ -24,6 +24,7 @@ __all__ = ["Diverse"]
 
 _AMONG = 32  # of the best, and as many of the latest: what is chosen among, which bounds the cost
 _FAILURES_AMONG = 50
+_MOST = 48  # a history keeps 64 sorted, of which a chat that only grows looks back beyond the latest 16
 _VECTORS = 256
 
 
@@ -38,7 +39,7 @@ class Diverse:
     at any step: some 600 comparisons, each of two integers (:mod:`llm_optimize.text.sketches`), about a millisecond.
 
     Attributes:
-        best: how many of the highest scores, at least 1.
+        best: how many of the highest scores, 1 to 48.
         recent: how many of the latest.
         failed: how many failures that are not among the latest anyway.
         far: how many attempts that are far from these and from each other.
@@ -65,6 +66,9 @@ class Diverse:
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
         check_counts("window", best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0), far=(self.far, 0))
+        if self.best > _MOST:
+            msg = f"window: best is {self.best}: give at most {_MOST}"
+            raise BadInput(msg)
         if not 0 <= self.quality <= 1:
             msg = f"window: quality is {self.quality!r}: give a weight from 0 to 1"
             raise BadInput(msg)

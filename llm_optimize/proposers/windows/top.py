@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Top"]
 
-_MOST = 64  # a history keeps as many sorted
+_MOST = 48  # a history keeps 64 sorted, of which a chat that only grows looks back beyond the latest 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Top:
     O(k).
 
     Attributes:
-        k: how many, 1 to 64.
+        k: how many, 1 to 48.
         digits: decimals to which scores are rounded when they are shown, negative ones to tens and hundreds; None for
             as many as tell them apart.
 
