@@ -43,7 +43,7 @@ PROPOSERS = {
     "restart": lambda: chat(parent=Restart(Softmax(), after=3)),
     "crossover": lambda: chat(parent=Crossover(ParetoFront(), rate=0.7), allowance=3_000),
     "mixed": lambda: chat(parent=Mixed(((0.5, Islands()), (0.5, Tournament(1))))),
-    "numeric": lambda: NumericProposer(),
+    "numeric": NumericProposer,
     "hybrid": lambda: Hybrid(chat(), NumericProposer()),
 }
 
