@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.protocols import Proposer
     from llm_optimize.core.types import Draft, Outcome
 
-__all__ = ["ProposerContract", "answer", "sample_study"]
+__all__ = ["START", "ProposerContract", "answer", "sample_study"]
 
 START = "a = 2.0  # tune: a=0..10"
 """The start of the studies in the suite."""
