@@ -48,9 +48,10 @@ PROPOSERS = {
 }
 
 
-@pytest.mark.xdist_group("long studies")  # so that the study of 100,000 trials is made once
 class TestOurs(ProposerContract):
     """Each of our own, everything in it built anew where the suite asks for a fresh one."""
+
+    scale = (1_000,)
 
     @pytest.fixture(params=PROPOSERS.values(), ids=PROPOSERS.keys())
     def make(self, request):
@@ -77,6 +78,14 @@ class TestByTheProposerAlone(ProposerContract):
     def proposer(self):
         """Return the default."""
         return chat()
+
+
+def test_ours_answer_for_a_study_of_100_000_trials():
+    """The last of the contract's tests at full length, for all in one test: such a study is made once a process."""
+    suite = TestOurs()
+    suite.scale = (100_000,)
+    for make in PROPOSERS.values():
+        suite.test_a_long_study_is_answered_within_the_allowance(make())
 
 
 @dataclass(frozen=True)
