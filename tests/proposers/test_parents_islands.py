@@ -76,13 +76,21 @@ def test_islands_that_never_meet_keep_their_lineages_apart():
     assert all(len(island) == 16 for island in members(policy, history))
 
 
-def test_an_island_keeps_sixteen_and_explores_its_latest():
-    """The best are bounded; a share of the drafts builds on a late member, whatever its score."""
+def test_an_island_keeps_sixteen_and_explores_among_them():
+    """The best are bounded; a share of the drafts builds on any of them alike, the others by the inner policy."""
     history = past((100, None), *[(90.0 - number, 0) for number in range(60)])
-    policy = Islands(count=1, explore=1)
-    assert members(policy, history) == [list(range(16))]
-    drawn = {policy.choose(history.assuming(0, slot), 0)[0].id for slot in range(400)}
-    assert drawn == set(range(45, 61))
+    assert members(Islands(count=1), history) == [list(range(16))]
+    drawn = [
+        Counter(
+            Islands(count=1, explore=explore, inner=Best()).choose(history.assuming(0, slot), 0)[0].id
+            for slot in range(800)
+        )
+        for explore in (0, 0.5, 1)
+    ]
+    assert drawn[0] == {0: 800}
+    assert 370 < drawn[1][0] < 490
+    assert set(drawn[2]) == set(range(16))
+    assert max(drawn[2].values()) < 3 * min(drawn[2].values())
 
 
 def test_members_are_ranked_by_the_scores_of_today():

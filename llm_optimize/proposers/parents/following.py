@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Following", "State", "first_score"]
 
-State = TypeVar("State")
+_State = TypeVar("_State")
 
 _LATEST = 64
 _MARKS = 32
 
 
-class Following(ABC, Generic[State]):
+class Following(ABC, Generic[_State]):
     """Folds the trials of a history into a value, and remembers how far it has come. Safe to use from many threads.
 
     A history that is shorter than what the index has seen, as another thread may still hold, is answered as if the
@@ -45,11 +45,11 @@ class Following(ABC, Generic[State]):
         return type(self), self._settings
 
     @abstractmethod
-    def begin(self) -> State:
+    def begin(self) -> _State:
         """Return the value before the first trial; called again whenever all is to be forgotten."""
 
     @abstractmethod
-    def step(self, state: State, trial: Trial, position: int) -> State:
+    def step(self, state: _State, trial: Trial, position: int) -> _State:
         """Return the value after one more trial, without changing ``state``.
 
         Args:
@@ -58,7 +58,7 @@ class Following(ABC, Generic[State]):
             position: how many trials came before it.
         """
 
-    def at(self, history: History) -> State:
+    def at(self, history: History) -> _State:
         """Return the value for a history."""
         with self._lock:
             trials = history.trials
@@ -77,11 +77,11 @@ class Following(ABC, Generic[State]):
 
     def _forget(self) -> None:
         self._seen: list[Candidate] = []
-        self._latest: dict[int, State] = {0: self.begin()}
-        self._marks: dict[int, State] = dict(self._latest)
+        self._latest: dict[int, _State] = {0: self.begin()}
+        self._marks: dict[int, _State] = dict(self._latest)
         self._spacing = _LATEST
 
-    def _nearest(self, told: int) -> tuple[int, State]:
+    def _nearest(self, told: int) -> tuple[int, _State]:
         """Return the longest remembered beginning of the first ``told`` trials, and its value."""
         length = next((length for length in reversed(self._latest) if length <= told), None)
         if length is not None:
@@ -89,7 +89,7 @@ class Following(ABC, Generic[State]):
         mark = max(length for length in self._marks if length <= told)
         return mark, self._marks[mark]
 
-    def _keep(self, length: int, state: State) -> None:
+    def _keep(self, length: int, state: _State) -> None:
         """Remember the value of the newest beginning; thin out the marks, so that they stay few."""
         self._latest[length] = state
         if len(self._latest) > _LATEST:

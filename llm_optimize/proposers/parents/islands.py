@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_optimize.errors import BadInput
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Islands"]
 
 _ELITES = 16
-_LATEST = 16
 _MOST_CELLS = 1_024
 _MOST_ISLANDS = 64
 _BEST = Best()
@@ -35,10 +34,9 @@ _Row = tuple[float, int]  # (score turned round, position): sorts the best first
 
 @dataclass(frozen=True, slots=True)
 class _Island:
-    """One population: its best, its latest, the best of each cell of the grid, and how many were born in it."""
+    """One population: its best, the best of each cell of the grid, and how many were born in it."""
 
     elites: tuple[_Row, ...] = ()
-    latest: tuple[int, ...] = ()
     cells: Mapping[tuple[int, ...], _Row] = field(default_factory=dict)
     born: int = 0
 
@@ -47,17 +45,18 @@ class _Island:
 
     def plus(self, row: _Row, cell: tuple[int, ...] | None) -> _Island:
         """Return the island with one more among its elites, and in the grid if it is the best of its cell."""
-        elites = list(self.elites)
-        if not self.has(row[1]):
-            insort(elites, row)
-        better = cell is not None and (cell not in self.cells or row < self.cells[cell])
-        cells = {**self.cells, cell: row} if better and cell is not None else self.cells
-        return replace(self, elites=tuple(elites[:_ELITES]), cells=cells)
+        elites, cells = self.elites, self.cells
+        if (len(elites) < _ELITES or row < elites[-1]) and not self.has(row[1]):
+            more = list(elites)
+            insort(more, row)
+            elites = tuple(more[:_ELITES])
+        if cell is not None and (cell not in cells or row < cells[cell]):
+            cells = {**cells, cell: row}
+        return _Island(elites, cells, self.born)
 
-    def bearing(self, position: int, *, scored: bool) -> _Island:
+    def bearing(self) -> _Island:
         """Return the island after a birth."""
-        latest = (*self.latest, position)[-_LATEST:] if scored else self.latest
-        return replace(self, latest=latest, born=self.born + 1)
+        return _Island(self.elites, self.cells, self.born + 1)
 
 
 _State = tuple[_Island, ...]
@@ -83,7 +82,7 @@ class _IslandIndex(Following[_State]):
         islands, score = list(state), first_score(trial)
         home = self._home(state, trial, position)
         self._homes[trial.id] = (position, home)
-        islands[home] = islands[home].bearing(position, scored=score is not None)
+        islands[home] = islands[home].bearing()
         if score is not None:
             everywhere = trial.candidate.origin == "start"
             cell = self._cell(trial)
@@ -127,9 +126,12 @@ class Islands:
     its children go to the less populous one. After every ``migrate_every`` trials the best of each island joins the
     next in a ring. As in OpenEvolve (github.com/algorithmicsuperintelligence/openevolve; islands after FunSearch,
     Romera-Paredes et al., Nature 625, 2024; the grid after MAP-Elites, Mouret and Clune, arXiv 1504.04909): a share
-    ``explore`` of the drafts builds on any cell of the island's grid, or without features on any of its latest 16, the
-    others on one of its best 16, by ``inner``. Unlike there, all follows from the log, so that a resumed study goes on
+    ``explore`` of the drafts builds on any cell of the island's grid, or without features on any of its best 16, the
+    others on one of these, by ``inner``. Unlike there, all follows from the log, so that a resumed study goes on
     with the same islands, and bins do not move.
+
+    The defaults are for some hundreds of evaluations: more islands, or rarer migration, spread them too thin
+    (``tests/benchmarks/bench_parents.py``; OpenEvolve's five with a migration every 50 are for thousands).
 
     A new trial costs O(count + cells) once, a draft O(cells); islands keep first scores, a choice among the best
     looks at today's.
@@ -150,11 +152,11 @@ class Islands:
             Islands(features=(Feature("length", 100, 10_000, log=True), Feature("seconds", 0, 5)))
     """
 
-    count: int = 4
-    migrate_every: int = 40
+    count: int = 3
+    migrate_every: int = 15
     features: Sequence[Feature] = ()
-    explore: float = 0.2
-    inner: Selection = Softmax(temperature=4.0)  # noqa: RUF009 - frozen
+    explore: float = 0.1
+    inner: Selection = Softmax()  # noqa: RUF009 - frozen
     _index: _IslandIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -173,8 +175,8 @@ class Islands:
             return _BEST.choose(history, draft)
         drawn, trials = dice(history, draft, "islands"), history.trials
         if drawn.random() < self.explore:
-            grid = [row[1] for _, row in sorted(island.cells.items())]
-            return (trials[drawn.choice(grid or island.latest or [island.elites[0][1]])],)
+            rows = [row for _, row in sorted(island.cells.items())] or island.elites
+            return (trials[drawn.choice(rows)[1]],)
         best = sorted((trials[position] for _, position in island.elites), key=_standing)
         return (self.inner.among(best, drawn),)
 

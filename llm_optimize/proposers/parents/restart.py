@@ -87,7 +87,8 @@ class Restart:
 
     Attributes:
         inner: chooses within a line.
-        after: trials without a gain, failures included, 1 or more.
+        after: trials without a gain, failures included, 1 or more. In studies of 200 trials 40 did better than
+            20 and 30 (``tests/benchmarks/bench_parents.py``): a line needs time, and each restart costs some.
 
     Raises:
         BadInput: a setting that cannot be.
@@ -98,7 +99,7 @@ class Restart:
     """
 
     inner: Selection = Best()  # noqa: RUF009 - frozen
-    after: int = 20
+    after: int = 40
     _index: _LineIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

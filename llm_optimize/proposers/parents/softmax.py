@@ -30,8 +30,8 @@ class Softmax:
     2024). Costs O(pool) a draft, whatever the number of trials.
 
     Attributes:
-        temperature: in ranks, above 0. At 2 the best is drawn in 39 % of all drafts and one of the best five in 92 %;
-            at 0.1 it is always the best; far above ``pool`` all are equally likely.
+        temperature: in ranks, above 0. At 1 the best is drawn in 63 % of all drafts, at 2 in 39 %, and one of the best
+            five in 99 and 92 %; at 0.1 it is always the best; far above ``pool`` all are equally likely.
         pool: how many of the best take part, at most 64.
 
     Raises:
@@ -42,7 +42,7 @@ class Softmax:
         Softmax(temperature=4, pool=64)
     """
 
-    temperature: float = 2.0
+    temperature: float = 1.0
     pool: int = _MOST
 
     def __post_init__(self) -> None:
