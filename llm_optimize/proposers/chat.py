@@ -152,12 +152,15 @@ class ChatProposer:
 
     def _brief(self, history: History, draft: int, angle: Angle) -> Brief:
         protection = protection_of(history.problem, self.protect)
+        form, model = Guarded(angle.form or self.form, protection), angle.model or self.model
+        # A schema that the endpoint enforces would keep the model from calling tools.
+        enforced = {} if self.tools else form.settings(model)
         return Brief(
-            form=Guarded(angle.form or self.form, protection),
-            model=angle.model or self.model,
+            form=form,
+            model=model,
             parents=self._parents(history, draft, angle),
             notes=tuple(note for note in (protection.note, angle.instruction) if note),
-            settings={**self.settings, **angle.settings},
+            settings={**enforced, **self.settings, **angle.settings},
             angle=angle.name,
         )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize.errors import BadInput, NoCandidate
 from llm_optimize.text.refusals import is_refusal, speaks_of_refusing
 from llm_optimize.text.regions import BLOCK_END, BLOCK_START, Frame, frame_of, leaves, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from llm_optimize.core.types import Problem
     from llm_optimize.proposers.forms.form import Form
@@ -106,6 +106,11 @@ class Guarded:
     def reminder(self) -> str:
         """How to answer, in one clause."""
         return self.form.reminder
+
+    def settings(self, model: object) -> Mapping[str, Any]:
+        """Return the fields of a request that make an endpoint keep to the form, where the form knows any."""
+        known = getattr(self.form, "settings", None)
+        return {} if known is None else known(model)
 
     def read(self, reply: str, parent: str | None) -> Extracted:
         """Take the candidate out of a reply, with what is protected as it was.
