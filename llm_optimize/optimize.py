@@ -212,23 +212,18 @@ def build(  # noqa: PLR0913 - the keywords of run()
         ModelError: the model's endpoint cannot be reached, or knows no such model.
     """
     begun = _Beginning.of(x0, func, final, tune, constraints)
-    unused = [
-        name for name, given in (("tools", tools), ("constraints", constraints)) if proposer is not None and given
-    ]
-    _check(task_description, task_question, func, begun.x0, unused)
-    check_start(begun.constraints, begun.x0)
+    _check(task_description, task_question, func, begun, proposer, tools)
     llm.requests.resume()
     if proposer is None:
         chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
         proposer = _default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
-    problem, func, final = Problem(task_description, task_question, begun.x0), begun.func, begun.final
+    problem = Problem(task_description, task_question, begun.x0)
     _check_chat(proposer, problem, budget, func)
-    opened = open_store(store)
     return Study(
         problem,
         proposer,
-        func,
-        store=opened,
+        begun.func,
+        store=(opened := open_store(store)),
         name=_name(opened, study, resume),
         stop=_rules(stop_score, stop, max_steps),
         budget=budget,
@@ -238,7 +233,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         seed=seed,
         eval_timeout=eval_timeout,
         noise=noise,
-        final=final,
+        final=begun.final,
         suspicious_above=suspicious_above,
         observers=observers,
         settings=settings,
@@ -254,31 +249,33 @@ def _rules(stop_score: float | None, stop: Stopper | None, max_steps: int | None
 
 @dataclass(frozen=True, slots=True)
 class _Beginning:
-    """What a search begins with, a typed candidate made a text."""
+    """What a search begins with, a typed candidate made a text; ``given`` are the user's own constraints."""
 
     x0: str | None
     func: Scorer
     final: Scorer | None
     tune: object
+    given: tuple[Constraint, ...]
     constraints: tuple[Constraint, ...]
     form: Form
 
     @classmethod
-    def of(cls, x0: Any, func: Any, final: Any, tune: object, constraints: object) -> Self:  # noqa: ANN401 - unchecked
-        kept = as_constraints(constraints, JsonSchema)
-        kind = typed(x0)
+    def of(cls, x0: Any, func: Any, final: Any, tune: object, constraints: object) -> Self:  # noqa: ANN401 - what a user gave
+        given, kind = as_constraints(constraints, JsonSchema), typed(x0)
         if kind is None:
-            return cls(x0, func, final, tune, kept, FullText())
+            return cls(x0, func, final, tune, given, given, FullText())
         ending = None if final is None else kind.scorer(final)
-        tune = kind.tune if tune is None else tune
-        return cls(kind.start, kind.scorer(func), ending, tune, (*kept, *as_constraints([kind.model_class])), kind.form)
+        kept = (*given, *as_constraints([kind.model_class]))
+        return cls(kind.start, kind.scorer(func), ending, kind.tune if tune is None else tune, given, kept, kind.form)
 
 
-def _check(task: object, question: object, func: object, x0: object, unused: Sequence[str]) -> None:
-    if unused:
-        name = unused[0]
-        msg = f"{name} are for the default proposer: give them to your own, as in ChatProposer(model, {name}=[...])"
-        raise BadInput(msg)
+def _check(  # noqa: PLR0913, PLR0917 - what a user gave
+    task: object, question: object, func: object, begun: _Beginning, proposer: object, tools: Sequence[Any]
+) -> None:
+    for name, given in (("tools", tools), ("constraints", begun.given)):
+        if given and proposer is not None:
+            msg = f"{name} are for the default proposer: give them to your own, as in ChatProposer(model, {name}=[...])"
+            raise BadInput(msg)
     for name, value in (("task_description", task), ("task_question", question)):
         if not isinstance(value, str):
             msg = f"{name} is {type(value).__name__}: give a text"
@@ -286,9 +283,11 @@ def _check(task: object, question: object, func: object, x0: object, unused: Seq
     if not callable(func):
         msg = f"func is {type(func).__name__}: give a function that takes a text and returns a score"
         raise BadInput(msg)
+    x0 = begun.x0
     if x0 is not None and (not isinstance(x0, str) or not x0.strip()):
         msg = f"x0 is {x0!r}: give a text, or None to let the model write the first candidate"
         raise BadInput(msg)
+    check_start(begun.constraints, x0)
 
 
 def _default_proposer(begun: _Beginning, model: object, chat: Callable[..., ChatProposer]) -> Proposer:

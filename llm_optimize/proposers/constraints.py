@@ -24,14 +24,17 @@ from llm_optimize.text.regions import language, slots
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Constraint", "as_constraints", "check_start", "first_objection"]
+__all__ = ["Constraint", "Rule", "SchemaCheck", "as_constraints", "check_start", "first_objection"]
 
 _NAMES = "parses, placeholders, max_chars:N, max_tokens:N, imports:NAME,NAME, schema:FILE"
 _LOADERS = frozenset({"__import__", "import_module"})
 _SHOWN = 200  # characters of a reason that a function gave
 
 Rule = Callable[[str, str | None], str | None]
+"""Text and start text in; the reason why the text breaks it out, or None."""
+
 SchemaCheck = Callable[[Mapping[str, Any]], Callable[[str], object]]
+"""A JSON schema in; a function of a text out that says whether it fits."""
 
 
 @dataclass(frozen=True, slots=True)
