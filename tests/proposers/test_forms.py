@@ -119,6 +119,7 @@ def read(reply):
         'Why.\n```json\n{"note": "n", "x": 2, "kind": "b"}\n```',
         'Why. {"kind": "b", "x": 2.0, "note": "n"}',
         '{"explanation": "Why.", "x": {"note": "n", "x": 2, "kind": "b"}}',
+        'Why. {"note": "n", "x": 2, "kind": "b"}',
         '<think>{"x": 1}</think>Why. {"note": "n", "x": 2, "kind": "b"}',
     ],
 )
@@ -128,9 +129,18 @@ def test_an_object_is_read_and_written_in_one_way(reply):
     assert (found.text, found.explanation) == (canonical(Point(note="n", x=2, kind="b")), "Why.")
 
 
+def test_backticks_within_a_string_open_no_block():
+    """A prompt as a field may hold them."""
+    note = "Use ```json or ```."
+    assert json.loads(read(json.dumps({"note": note, "x": 2, "kind": "b"})).text)["note"] == note
+        json.loads(read('{"note": "Use ```json or ```.", "x": 2, "kind": "b"}').text)["note"] == "Use ```json or ```."
+    )
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
+        ('```json\n{"note": "n", "x": 2, "kind": "a"}\n```\nNo:\n```json\n{"note"', "fence is not closed"),
         ("I would take 3.", "no JSON object"),
         ("[1, 2]", "no JSON object"),
         ('{"note": "n", "x": 1, "kind": "a"} or {"note": "n", "x": 2, "kind": "a"}', "several JSON objects"),
@@ -238,6 +248,22 @@ def test_placeholders_are_neither_lost_nor_invented(text, reason):
     assert proposal.drafts[0].text == "\nRead {article} twice: {article}\n"
     assert "keep each of {article} exactly as written" in said(requests[0])
     assert reason in said(requests[1])
+
+
+def test_a_parent_that_a_person_put_in_gets_its_frame_back():
+    """An edit of a text whose frame is another one is no edit of protected lines."""
+    history = past(BLOCKS, "Do it.", BLOCKS.replace("import os", "import re"))
+    proposal, _ = propose(history, block("a = 1", "a = 2"), form=Edits())
+    assert proposal.drafts[0].text == BLOCKS.replace("a = 1", "a = 2")
+
+
+def test_the_same_past_gives_the_same_prompt():
+    """At every prefix of the log a fresh proposer asks what one asks that has seen all of it."""
+    texts = [BLOCKS.replace("a = 1", f"a = {number}") for number in range(2, 6)]
+    one = ChatProposer(ScriptedModel([]), form=Edits())
+    for count in range(len(texts) + 1):
+        history = past(BLOCKS, "Do it.", *texts[:count])
+        assert ChatProposer(ScriptedModel([]), form=Edits()).describe(history) == one.describe(history)
 
 
 def test_protection_can_be_turned_off_or_chosen():

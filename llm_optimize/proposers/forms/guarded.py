@@ -137,7 +137,7 @@ class Guarded:
         restored = frame.restored(text)
         if restored == text or parent is None:
             return restored
-        if self.form.needs_parent:
+        if self.form.needs_parent and _stands(frame, parent):
             msg = f"it edits lines that must stay as they are: change only lines between {BLOCK_START} and {BLOCK_END}"
             raise NoCandidate(msg)
         if restored.strip() == parent.strip() != text.strip():
@@ -184,6 +184,14 @@ def check_protect(protect: object) -> Protect:
         return tuple(protect)
     msg = f"protect is {protect!r}: give 'auto', False, or a list of texts that every candidate must hold"
     raise BadInput(msg)
+
+
+def _stands(frame: Frame, parent: str) -> bool:
+    """Return whether a text has the frame; one that a person put in need not."""
+    try:
+        return frame.restored(parent) == parent
+    except NoCandidate:
+        return False
 
 
 def _declines(text: str, parent: str | None) -> bool:

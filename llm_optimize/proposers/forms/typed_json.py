@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ also those that stay as they are. It must fit this JSON schema:
 - Where you can answer with JSON alone, give an object with the fields explanation and x instead, and nothing else."""
 _PARTS = {"explanation", "x"}
 _NEEDED = {"json_schema", "response_format"}
+_FENCE = re.compile(r"^[ \t]*(?:[-*+][ \t]+|\d+[.)][ \t]+)?(?:```|~~~)", re.MULTILINE)
 _NO_JSON = "the reply holds no JSON object"
 _SEVERAL = "the reply holds several JSON objects that differ: give one, the new x"
 
@@ -92,7 +94,8 @@ class TypedJSON:
             NoCandidate: there is none, there are several, or it does not fit the model; says which fields and why.
         """
         answer = after_thinking(reply)
-        found = extract(answer) if "```" in answer or "~~~" in answer else Extracted(answer, "")
+        # Backticks within a string of bare JSON open no block: it has no line breaks.
+        found = extract(answer) if _FENCE.search(answer) else Extracted(answer, "")
         values = list(dict.fromkeys(one for one in json_values(found.text) if one.startswith("{")))
         if not values:
             raise NoCandidate(_NO_JSON)
@@ -135,7 +138,8 @@ def canonical(value: BaseModel) -> str:
           "x": 1
         }
     """
-    return json.dumps(value.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False)
+    computed = set(type(value).model_computed_fields) or None  # they follow from the others
+    return json.dumps(value.model_dump(mode="json", by_alias=True, exclude=computed), indent=2, ensure_ascii=False)
 
 
 @lru_cache(maxsize=32)
