@@ -133,8 +133,6 @@ def test_backticks_within_a_string_open_no_block():
     """A prompt as a field may hold them."""
     note = "Use ```json or ```."
     assert json.loads(read(json.dumps({"note": note, "x": 2, "kind": "b"})).text)["note"] == note
-        json.loads(read('{"note": "Use ```json or ```.", "x": 2, "kind": "b"}').text)["note"] == "Use ```json or ```."
-    )
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,20 @@ def wrapped(text):
     )
 
 
+@st.composite
+def declining(draw, form, start):
+    """Draw a reply that declines in the form that was asked for."""
+    refusal = draw(st.sampled_from(REFUSALS))
+    if form.name == "edits":
+        return f"{SEARCH}\n{start}\n{DIVIDER}\n{refusal}\n{REPLACE}"
+    if form.name == "json":
+        return json.dumps(json.loads(start) | draw(st.sampled_from([{"prompt": refusal}, {"shots": ["a", refusal]}])))
+    return fence(refusal)
+
+
 def replies(form, start):
     made = {"full": mutated, "edits": edits, "json": objects}[form.name](start)
-    return made.flatmap(wrapped) | TRICKY.flatmap(wrapped)
+    return made.flatmap(wrapped) | TRICKY.flatmap(wrapped) | declining(form, start)
 
 
 def evaluated(form, start, reply):
