@@ -165,14 +165,17 @@ class ChatProposer:
 
     def _brief(self, history: History, draft: int, angle: Angle) -> Brief:
         protection = protection_of(history.problem, self.protect)
+        form, model = Guarded(angle.form or self.form, protection), angle.model or self.model
         mending = self.repair.note(history) if self.repair else ""
         said = mending or angle.instruction
+        # A schema that the endpoint enforces would keep the model from calling tools.
+        enforced = {} if self.tools else form.settings(model)
         return Brief(
-            form=Guarded(angle.form or self.form, protection),
-            model=angle.model or self.model,
+            form=form,
+            model=model,
             parents=() if mending else self._parents(history, draft, angle),
             notes=(*self._lessons(history), *(note for note in (protection.note, said) if note)),
-            settings={**self.settings, **angle.settings},
+            settings={**enforced, **self.settings, **angle.settings},
             angle=angle.name,
         )
 

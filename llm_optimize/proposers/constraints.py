@@ -31,7 +31,10 @@ _LOADERS = frozenset({"__import__", "import_module"})
 _SHOWN = 200  # characters of a reason that a function gave
 
 Rule = Callable[[str, str | None], str | None]
+"""Text and start text in; the reason why the text breaks it out, or None."""
+
 SchemaCheck = Callable[[Mapping[str, Any]], Callable[[str], object]]
+"""A JSON schema in; a function of a text out that says whether it fits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _written(value: BaseModel) -> str:
     name = type(value).__name__
     try:
         text = canonical(value)
-        same = canonical(type(value).model_validate_json(text)) == text
+        same = type(value).model_validate_json(text) == value
     except (pydantic.ValidationError, ValueError, TypeError) as error:
         msg = f"x0: the {name} cannot be written as JSON and read again: {' '.join(str(error).split())[:200]}"
         raise BadInput(msg) from None

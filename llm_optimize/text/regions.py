@@ -37,6 +37,11 @@ _BLOCK_LINE = re.compile(rf"^[ \t]*[^\w\s]+[ \t]*({BLOCK_START}|{BLOCK_END})\b.*
 _SLOT = re.compile(r"\{\{[ \t]*([A-Za-z_]\w*)[ \t]*\}\}|(?<![{$^\\])\{([A-Za-z_]\w*)\}(?!\})")
 _LATEX = re.compile(r"\\[A-Za-z]+\*?(?:\[[^\]]*\])?\{")
 _CODE_LINE = re.compile(r"[;{}][ \t\r]*$", re.MULTILINE)
+_CODE_START = re.compile(
+    r"^[ \t]*(?:(?:async )?def \w+\(|class \w+[(:{]|import [\w.]+(?: as \w+)?[ \t\r;]*$|from [\w.]+ import |#include\b|"
+    r"(?:export )?(?:function|func|fn) \w+|(?:const|let|var) \w+ *[:=])",
+    re.MULTILINE,
+)
 _CODE_SHARE = 4  # a text of which 1/4 of the lines end as lines of C, Java or JavaScript do is a program
 _STATEMENTS = (
     *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AugAssign),
@@ -156,7 +161,7 @@ def language(text: str) -> str | None:
 
 
 def _is_program(text: str) -> bool:
-    if language(text) == "python" or _LATEX.search(text):
+    if _CODE_START.search(text) or _LATEX.search(text) or language(text) == "python":
         return True
     lines = [line for line in text.split("\n") if line.strip()]
     # A slot alone on its line ends with a brace as well.

@@ -63,6 +63,8 @@ def test_bodies_that_cannot_be_told_are_refused(text):
         ('Answer as {"label": ...} or {1} or {} for ${cost} and x^{n}.', set()),
         ("def f(x):\n    return f'{x}'", set()),
         ("function f({a}) {\n  return {a};\n}", set()),
+        ("def f(x):\n    print '{x}'", set()),
+        ("func f() {\n  show({x})\n  show({y})\n  show({z})\n  go()\n}", set()),
         (r"\frac{a}{b} and \emph{word}", set()),
         ('{"prompt": "Sum up {article}", "code": "x = f\'{x}\'"}', {"{article}"}),
         ("summary: {article}", {"{article}"}),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize.errors import BadInput, NoCandidate
 from llm_optimize.text.refusals import is_refusal, speaks_of_refusing
 from llm_optimize.text.regions import BLOCK_END, BLOCK_START, Frame, frame_of, leaves, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from llm_optimize.core.types import Problem
     from llm_optimize.proposers.forms.form import Form
@@ -107,6 +107,11 @@ class Guarded:
         """How to answer, in one clause."""
         return self.form.reminder
 
+    def settings(self, model: object) -> Mapping[str, Any]:
+        """Return the fields of a request that make an endpoint keep to the form, where the form knows any."""
+        known = getattr(self.form, "settings", None)
+        return {} if known is None else known(model)
+
     def read(self, reply: str, parent: str | None) -> Extracted:
         """Take the candidate out of a reply, with what is protected as it was.
 
@@ -132,7 +137,7 @@ class Guarded:
         restored = frame.restored(text)
         if restored == text or parent is None:
             return restored
-        if self.form.needs_parent:
+        if self.form.needs_parent and _stands(frame, parent):
             msg = f"it edits lines that must stay as they are: change only lines between {BLOCK_START} and {BLOCK_END}"
             raise NoCandidate(msg)
         if restored.strip() == parent.strip() != text.strip():
@@ -179,6 +184,14 @@ def check_protect(protect: object) -> Protect:
         return tuple(protect)
     msg = f"protect is {protect!r}: give 'auto', False, or a list of texts that every candidate must hold"
     raise BadInput(msg)
+
+
+def _stands(frame: Frame, parent: str) -> bool:
+    """Return whether a text has the frame; one that a person put in need not."""
+    try:
+        return frame.restored(parent) == parent
+    except NoCandidate:
+        return False
 
 
 def _declines(text: str, parent: str | None) -> bool:

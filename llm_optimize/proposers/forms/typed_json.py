@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.errors import NoCandidate
-from llm_optimize.llm.schemas import check_type, json_values, problems
+from llm_optimize.llm.quirks import facts_of
+from llm_optimize.llm.schemas import check_type, json_values, problems, response_format
 from llm_optimize.text.fences import Extracted, after_thinking, extract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pydantic import BaseModel
 
@@ -23,7 +26,11 @@ _RULES = """\
 also those that stay as they are. It must fit this JSON schema:
 
 {schema}
-"""
+
+- Where you can answer with JSON alone, give an object with the fields explanation and x instead, and nothing else."""
+_PARTS = {"explanation", "x"}
+_NEEDED = {"json_schema", "response_format"}
+_FENCE = re.compile(r"^[ \t]*(?:[-*+][ \t]+|\d+[.)][ \t]+)?(?:```|~~~)", re.MULTILINE)
 _NO_JSON = "the reply holds no JSON object"
 _SEVERAL = "the reply holds several JSON objects that differ: give one, the new x"
 
@@ -33,6 +40,10 @@ class TypedJSON:
     """A few words, then a JSON object that a pydantic model accepts, in a fenced block or bare.
 
     The candidate's text is the object as :func:`canonical` writes it, so that the same values are the same candidate.
+    Where the endpoint is believed to enforce a schema (``response_format``), it is asked to; what it gives then is an
+    object with the explanation and the candidate. An endpoint that ignores or refuses this costs nothing more: the
+    reply is read as any other.
+
     A field that is missing is not filled with its default, since the model would not know what it proposed; one that
     the class does not have is refused likewise, unless the class allows extra fields.
 
@@ -69,6 +80,13 @@ class TypedJSON:
         """How to answer, in one clause."""
         return "a few words, then the complete new x as one JSON object that fits the schema, in one fenced code block"
 
+    def settings(self, model: object) -> Mapping[str, Any]:
+        """Return the fields of a request that make the endpoint of ``model`` keep to the form, as far as it can."""
+        facts = facts_of(model)
+        if facts is None or _NEEDED & facts.refused:
+            return {}
+        return {"response_format": response_format(_answer(self.model_class))}
+
     def read(self, reply: str, parent: str | None) -> Extracted:  # noqa: ARG002 - an object stands alone
         """Take the object out of a reply.
 
@@ -76,15 +94,23 @@ class TypedJSON:
             NoCandidate: there is none, there are several, or it does not fit the model; says which fields and why.
         """
         answer = after_thinking(reply)
-        found = extract(answer) if "```" in answer or "~~~" in answer else Extracted(answer, "")
+        # Backticks within a string of bare JSON open no block: it has no line breaks.
+        found = extract(answer) if _FENCE.search(answer) else Extracted(answer, "")
         values = list(dict.fromkeys(one for one in json_values(found.text) if one.startswith("{")))
         if not values:
             raise NoCandidate(_NO_JSON)
         if len(values) > 1:
             raise NoCandidate(_SEVERAL)
-        text = self._checked(values[0])
-        why = f"{found.explanation}\n{found.text.replace(values[0], ' ', 1)}"
-        return Extracted(text, why.strip())
+        why, inner = self._unwrapped(values[0])
+        said = (found.explanation, found.text.replace(values[0], " ", 1), why)
+        return Extracted(self._checked(inner), "\n".join(one.strip() for one in said if one.strip()))
+
+    def _unwrapped(self, text: str) -> tuple[str, str]:
+        """Return (explanation, object): those of an answer that holds both, unless the class has such fields itself."""
+        value = json.loads(text)
+        if value.keys() != _PARTS or self.model_class.model_fields.keys() >= _PARTS:
+            return "", text
+        return str(value["explanation"]), json.dumps(value["x"], ensure_ascii=False)
 
     def _checked(self, text: str) -> str:
         import pydantic  # noqa: PLC0415 - heavy: loaded by those who give a model of it, who have it anyway
@@ -112,7 +138,16 @@ def canonical(value: BaseModel) -> str:
           "x": 1
         }
     """
-    return json.dumps(value.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False)
+    computed = set(type(value).model_computed_fields) or None  # they follow from the others
+    return json.dumps(value.model_dump(mode="json", by_alias=True, exclude=computed), indent=2, ensure_ascii=False)
+
+
+@lru_cache(maxsize=32)
+def _answer(model_class: type[BaseModel]) -> type[BaseModel]:
+    """Return the type of a reply that is JSON alone: why, then what."""
+    from pydantic import create_model  # noqa: PLC0415 - heavy: loaded by those who give a model, who have it anyway
+
+    return create_model("Answer", explanation=(str, ...), x=(model_class, ...))
 
 
 def _wrong(what: str) -> str:
