@@ -9,7 +9,7 @@ import logging
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from llm_optimize import llm
 from llm_optimize.core.printing import Printer
@@ -201,14 +201,13 @@ def build(  # noqa: PLR0913 - the keywords of run()
     if proposer is None:
         chat = partial(ChatProposer, system_prompt=system_prompt, human_prompt=human_prompt, layout=layout)
         proposer = _default_proposer(x0, model, tune, partial(chat, tools=as_tools(tools)))
-    elif isinstance(proposer, type) or not hasattr(proposer, "propose"):
-        proposer = _made(proposer, model)
+    chosen = _made(proposer, model)
     problem = Problem(task_description, task_question, x0)
-    _check_chat(proposer, problem, budget, func)
+    _check_chat(chosen, problem, budget, func)
     opened = open_store(store)
     return Study(
         problem,
-        proposer,
+        chosen,
         func,
         store=opened,
         name=_name(opened, study, resume),
@@ -224,7 +223,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
         suspicious_above=suspicious_above,
         observers=observers,
         settings=settings,
-        order=_order(proposer),
+        order=_order(chosen),
     )
 
 
@@ -264,16 +263,18 @@ def _default_proposer(x0: str | None, model: object, tune: object, chat: Callabl
     return Hybrid(asking, NumericProposer(tune=tune)) if numbers else asking
 
 
-def _made(maker: Callable[[ChatModel], Proposer], model: object) -> Proposer:
-    """Return the proposer that a function or class makes of the connected model."""
-    if not callable(maker):
-        msg = f"proposer is {maker!r}: give an object with the method propose, or a function of the model that makes one"
+def _made(given: Proposer | Callable[[ChatModel], Proposer], model: object) -> Proposer:
+    """Return the proposer that was given, or what a function or class makes of the connected model."""
+    if not isinstance(given, type) and hasattr(given, "propose"):
+        return cast("Proposer", given)
+    made = given(_connected(model)) if callable(given) else None
+    if not hasattr(made, "propose"):
+        told = "it returned none" if callable(given) else "it cannot propose"
+        msg = (
+            f"proposer is {given!r}, but {told}: give an object with propose, or a function of the model that makes one"
+        )
         raise BadInput(msg)
-    proposer = maker(_connected(model))
-    if not hasattr(proposer, "propose"):
-        msg = f"proposer makes {proposer!r} of a model: it must return an object with the method propose"
-        raise BadInput(msg)
-    return proposer
+    return cast("Proposer", made)
 
 
 def _order(proposer: Proposer) -> Order | None:

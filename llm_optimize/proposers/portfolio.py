@@ -43,7 +43,7 @@ class Portfolio:
         >>> from llm_optimize.proposers.numeric import NumericProposer
         >>> chat = ChatProposer(ScriptedModel([]))
         >>> Portfolio({"chat": chat, "engine": NumericProposer()}).policy
-        Bandit(discount=0.97, explore=0.05, thrift=1.0)
+        Bandit(discount=0.985, explore=0.05, thrift=1.0)
     """
 
     arms: Mapping[str, Proposer]
