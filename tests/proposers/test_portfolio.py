@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import fmean
 
 import pytest
@@ -73,7 +74,7 @@ def begin(seed=0):
     return history.after(Proposed((Candidate(0, "x", origin="start"),))).after(Told(0, Evaluation(0.0)))
 
 
-def played(history, arm, score=None, usage=Usage()):  # noqa: B008 - a frozen value
+def played(history, arm, score=None, usage=Usage()):
     """Return the history after one more proposal of an arm, and its outcome if it has one."""
     slot = history.free_slots(1)[0]
     history = history.after(Proposed((Candidate(history.next_id, f"text {slot}"),), usage, slot, arm=arm))
@@ -209,7 +210,7 @@ def test_an_arm_that_spent_and_brought_nothing_is_not_asked_again_at_once():
         asked.append(proposal.arm)
         drafts = [Candidate(history.next_id, draft.text) for draft in proposal.drafts]
         history = history.after(Proposed(tuple(drafts), proposal.usage, slot, proposal.note, arm=proposal.arm))
-    assert all({one, other} != {"mute"} for one, other in zip(asked, asked[1:], strict=False))
+    assert all({one, other} != {"mute"} for one, other in pairwise(asked))
     assert asked.count("mute") >= 5
 
 
@@ -280,7 +281,7 @@ def test_a_run_with_a_portfolio_learns_from_what_its_arms_brought():
     )  # fmt: skip
     arms = result.history.arms
     assert set(arms) == {"chat", "engine"}
-    assert sum(arm.told for arm in arms.values()) == 24
+    assert sum(arm.played for arm in arms.values()) == 24
     assert arms["chat"].usage.calls == len(model.requests)
     assert result.best.score > -0.5
     assert {line.partition(":")[0] for line in compared(result.history)} == {"chat", "engine"}
