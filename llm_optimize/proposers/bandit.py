@@ -54,8 +54,8 @@ class Bandit:
     Discounted Thompson sampling (Thompson, Biometrika 25, 1933; for rewards that change with time Raj and Kalyani,
     arXiv 1707.09727): what a play of an arm gains (0 to 1, :func:`llm_optimize.core.arms.gain`) is drawn from a beta
     distribution of what its latest plays gained, older ones counting less, and the arm with the highest draw per price
-    is asked. That suits this search: improvements get rarer, the arm that is best at the beginning is seldom the best at
-    the end (adaptive operator selection: Fialho et al., Annals of Mathematics and AI 60, 2010), and draws spread
+    is asked. That suits this search: improvements get rarer, the arm that is best at the beginning seldom is at the
+    end (adaptive operator selection: Fialho et al., Annals of Mathematics and AI 60, 2010), and draws spread
     proposals that are in flight together where the fixed order of an upper confidence bound would not. ShinkaEvolve
     chooses models by an asymmetric UCB on the improvement over the parent with a factor for the price; here the price
     divides, as it must for the most improvement per dollar (Ding et al., Multi-armed bandit with budget constraint
