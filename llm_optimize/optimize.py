@@ -26,7 +26,7 @@ from llm_optimize.llm.tools import as_tools
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.constraints import as_constraints, check_start
 from llm_optimize.proposers.default import Beginning, default_proposer, made
-from llm_optimize.proposers.forecast import announce, chat_of, first_past
+from llm_optimize.proposers.forecast import announce, chats_of, first_past
 from llm_optimize.proposers.prompts import HUMAN_OPTIMIZATION_PROMPT, SYSTEM_PROMPT
 from llm_optimize.scorers.formats import JsonSchema
 from llm_optimize.stores.opening import open_store
@@ -254,8 +254,7 @@ def _check(task: object, question: object, func: object, x0: object, unused: Map
 
 def _order(proposer: Proposer) -> Order | None:
     """Return the order of the run that a recording was made of, where one answers."""
-    chat = chat_of(proposer)
-    layers = llm.layers(chat.model) if chat is not None else ()
+    layers = (layer for chat in chats_of(proposer) for layer in llm.layers(chat.model))
     return next((layer.order for layer in layers if isinstance(layer, Replay)), None)
 
 
@@ -264,15 +263,15 @@ def _check_chat(proposer: Proposer, problem: Problem, budget: Budget | None, fun
 
     Where a model would judge its own proposals, that is said.
     """
-    chat = chat_of(proposer)
-    if chat is None:
-        return
-    chat.describe(first_past(problem))
-    warn_of_own_judge(chat.model, func)
-    if budget is not None and budget.dollars is not None:
-        for layer in llm.layers(chat.model):
-            if isinstance(layer, Priced):
-                layer.check_price()
+    chats = chats_of(proposer)
+    for chat in chats:
+        chat.describe(first_past(problem))
+    for model in {id(chat.model): chat.model for chat in chats}.values():
+        warn_of_own_judge(model, func)
+        if budget is not None and budget.dollars is not None:
+            for layer in llm.layers(model):
+                if isinstance(layer, Priced):
+                    layer.check_price()
 
 
 def _name(store: Store, study: str | None, resume: bool | str) -> str:  # noqa: FBT001 - one value of three

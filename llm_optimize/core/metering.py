@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ReplyLog
 
-__all__ = ["Scope", "SpendGuard", "acting_as", "counting", "current_scope", "entered"]
+__all__ = ["CHOSEN", "Scope", "SpendGuard", "acting_as", "counting", "current_scope", "entered"]
+
+CHOSEN = "chosen/"
+"""Entries of the reply log under this say what a unit of work chose before its first call: a resume chooses the same,
+so that it asks who was asked, and finds the replies that were paid."""
 
 _ROLES = {"proposal": "proposer", "evaluation": "scorer", "retest": "scorer"}
 _COUNTED: ContextVar[list[str] | None] = ContextVar("llm_optimize_counted", default=None)
@@ -137,6 +141,21 @@ class Scope:
         """Pass on a part of a reply that is being written."""
         if self._hear is not None:
             self._hear(Piece(self.name, kind, text))
+
+    def settled(self, choice: str) -> str:
+        """Return what was chosen at this point when the unit was begun in an earlier session, else write it down.
+
+        Args:
+            choice: what is chosen now; where the study keeps no replies it simply stands.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        if self.replies is None:
+            return choice
+        key = f"{CHOSEN}{self.name}/{self.occurrence(CHOSEN)}"
+        self.replies.remember(self.study, key, choice)  # what was written first stays
+        return self.replies.recall(self.study, key) or choice
 
     def occurrence(self, identity: str) -> int:
         """Return how often ``identity`` was asked for before in this unit, and count this time."""

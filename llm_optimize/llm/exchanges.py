@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.metering import CHOSEN
 from llm_optimize.core.protocols import ExchangeLog
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.asked import REQUEST, TEXT, read_request
@@ -81,7 +82,7 @@ def exchange_names(store: Store, study: str) -> list[str]:
     Raises:
         BadInput: the store keeps no exchanges.
     """
-    return [name for name in _log(store).keys(study) if not name.startswith((TEXT, REQUEST, RECALLED))]
+    return [name for name in _log(store).keys(study) if not name.startswith((TEXT, REQUEST, RECALLED, CHOSEN))]
 
 
 def read_exchanges(store: Store, study: str, names: Sequence[str]) -> Iterator[Exchange]:

@@ -28,6 +28,10 @@ _UNITS: tuple[Callable[[Usage], float], ...] = (
     lambda usage: float(usage.calls),
 )
 _LEAST = 0.1
+# Of the settings tried in tests/proposers/test_portfolio.py's simulation these find the better arm soonest in 150
+# plays without losing sight of the others: 0.25 to 0.5, and 1 to 4, differ by less than the seeds do.
+_PRIOR = 0.25  # successes that an arm of which nothing is known is taken to have had
+_SHARPNESS = 2.0  # draws vary as if there had been so many times the observations
 
 
 class ArmPolicy(Protocol):
@@ -50,8 +54,8 @@ class Bandit:
     Discounted Thompson sampling (Thompson, Biometrika 25, 1933; for rewards that change with time Raj and Kalyani,
     arXiv 1707.09727): what a play of an arm gains (0 to 1, :func:`llm_optimize.core.arms.gain`) is drawn from a beta
     distribution of what its latest plays gained, older ones counting less, and the arm with the highest draw per price
-    is asked. That suits this search: improvements get rarer, the arm that is best at the beginning is seldom best at
-    the end (adaptive operator selection: Fialho et al., Annals of Mathematics and AI 60, 2010), and draws spread
+    is asked. That suits this search: improvements get rarer, the arm that is best at the beginning seldom is at the
+    end (adaptive operator selection: Fialho et al., Annals of Mathematics and AI 60, 2010), and draws spread
     proposals that are in flight together where the fixed order of an upper confidence bound would not. ShinkaEvolve
     chooses models by an asymmetric UCB on the improvement over the parent with a factor for the price; here the price
     divides, as it must for the most improvement per dollar (Ding et al., Multi-armed bandit with budget constraint
@@ -61,7 +65,7 @@ class Bandit:
     nothing recent is known counts as average, and a share of the proposals goes by lot: none is given up for ever.
 
     Attributes:
-        discount: by how much an observation loses weight with each play of any arm, 0 to 1; 0.97 remembers some 30.
+        discount: by how much an observation loses weight with each play of any arm, 0 to 1; 0.985 remembers some 65.
         explore: the share of proposals that go to an arm drawn by lot, dearer ones less often, 0 to 1.
         thrift: the exponent of the price: 1 for improvement per dollar, 0 for improvement whatever it costs.
 
@@ -69,7 +73,7 @@ class Bandit:
         BadInput: a number is out of range.
     """
 
-    discount: float = 0.97
+    discount: float = 0.985
     explore: float = 0.05
     thrift: float = 1.0
 
@@ -95,9 +99,12 @@ class Bandit:
         now = sum(arm.played for arm in arms.values())
         known = {name: self._known(arm, now) for name, arm in arms.items()}
         plays, gained = (sum(column) for column in zip(*known.values(), strict=True))
-        usual = (gained + 0.5) / (plays + 1.0)
-        doubt = 1.0 / usual - 1.0  # with one success beside it: a beta distribution with the usual gain as its mean
-        return {name: rng.betavariate(1.0 + won, doubt + max(n - won, 0.0)) for name, (n, won) in known.items()}
+        usual = (gained + _PRIOR) / (plays + 1.0)
+        won_before, lost_before = _PRIOR, _PRIOR * (1.0 / usual - 1.0)  # a beta distribution whose mean is the usual
+        return {
+            name: rng.betavariate(_SHARPNESS * (won_before + won), _SHARPNESS * (lost_before + max(n - won, 0.0)))
+            for name, (n, won) in known.items()
+        }
 
     def _known(self, arm: Arm, now: int) -> tuple[float, float]:
         """Return how many plays of an arm are remembered, and what they gained, both discounted."""

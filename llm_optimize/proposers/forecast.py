@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.protocols import Proposer
     from llm_optimize.core.study import Study
 
-__all__ = ["Announcer", "Forecast", "announce", "chat_of", "first_past", "forecast"]
+__all__ = ["Announcer", "Forecast", "announce", "chat_of", "chats_of", "first_past", "forecast"]
 
 _EXPLANATION = 200  # tokens that a reply is taken to spend on its explanation
 _ATTEMPTS_SHOWN = 0.5  # of the past attempts, an average prompt of a run shows half as many as the last one
@@ -81,17 +81,23 @@ def first_past(problem: Problem) -> History:
 
 
 def chat_of(proposer: Proposer) -> ChatProposer | None:
-    """Return the chat proposer that is, or is part of, a proposer."""
+    """Return the chat proposer that is, or is part of, a proposer; of several the first."""
+    return next(iter(chats_of(proposer)), None)
+
+
+def chats_of(proposer: Proposer | None) -> list[ChatProposer]:
+    """Return all chat proposers that are, or are part of, a proposer."""
     match proposer:
         case ChatProposer():
-            return proposer
+            return [proposer]
         case BestOfN():
-            return proposer.chat
+            return [proposer.chat]
         case Hybrid():
-            return None if proposer.chat is None else chat_of(proposer.chat)
-        case Portfolio():  # the first that asks a model stands for the others
-            return next((chat for arm in proposer.arms.values() if (chat := chat_of(arm)) is not None), None)
-    return None
+            return chats_of(proposer.chat)
+        case Portfolio():
+            return [chat for arm in proposer.arms.values() for chat in chats_of(arm)]
+        case _:
+            return []
 
 
 def announce(study: Study, max_steps: int | None, say: Callable[[str], None]) -> None:

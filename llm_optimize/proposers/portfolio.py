@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.arms import Arm, joined, within
+from llm_optimize.core.metering import current_scope
 from llm_optimize.core.types import Proposal, Usage
 from llm_optimize.errors import BadInput
+from llm_optimize.proposers.apart import OwnPast
 from llm_optimize.proposers.bandit import Bandit, Weights
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Portfolio:
     Attributes:
         arms: proposers by name, at least one; a portfolio may be an arm.
         policy: which arm is asked.
+        apart: whether each arm sees only what it made itself, and what no arm made, as if it were alone.
 
     Raises:
         BadInput: there is no arm, an arm cannot propose, a name is empty or holds a slash, or a share is missing.
@@ -43,11 +46,13 @@ class Portfolio:
         >>> from llm_optimize.proposers.numeric import NumericProposer
         >>> chat = ChatProposer(ScriptedModel([]))
         >>> Portfolio({"chat": chat, "engine": NumericProposer()}).policy
-        Bandit(discount=0.97, explore=0.05, thrift=1.0)
+        Bandit(discount=0.985, explore=0.05, thrift=1.0)
     """
 
     arms: Mapping[str, Proposer]
     policy: ArmPolicy = field(default_factory=Bandit)
+    apart: bool = False
+    _pasts: Mapping[str, OwnPast] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the arms now, before anything is spent."""
@@ -66,6 +71,7 @@ class Portfolio:
             msg = f"shares and arms differ in {', '.join(sorted(odd))}: give one share for each arm"
             raise BadInput(msg)
         object.__setattr__(self, "arms", dict(self.arms))
+        object.__setattr__(self, "_pasts", {name: OwnPast(name) for name in self.arms})
 
     def propose(self, history: History, n: int) -> Proposal:
         """Return the drafts of one arm; the proposal's ``arm`` says of which.
@@ -76,8 +82,9 @@ class Portfolio:
         """
         notes: list[str] = []
         proposal = Proposal(())
-        for name in self.order(history):
-            proposal = self.arms[name].propose(within(history, name), n)
+        for name in self._settled(self.order(history)):
+            seen = self._pasts[name].of(history) if self.apart else history
+            proposal = self.arms[name].propose(within(seen, name), n)
             proposal = replace(proposal, arm=joined(name, proposal.arm))
             if proposal.drafts or proposal.usage != Usage():
                 break
@@ -85,6 +92,17 @@ class Portfolio:
         else:
             return replace(proposal, note="; ".join(notes))
         return replace(proposal, note="; ".join(filter(None, (*notes, proposal.note))))
+
+    def _settled(self, order: list[str]) -> list[str]:
+        """Put the arm first that was asked when this proposal was begun in a session that did not end it.
+
+        Else a resume, which may know more than that session did, would ask another and leave paid replies behind.
+        """
+        scope = current_scope()
+        if scope is None or len(order) == 1:
+            return order
+        first = scope.settled(order[0])
+        return sorted(order, key=lambda name: name != first)
 
     def order(self, history: History) -> list[str]:
         """Return the arms, the one to ask first; those that have just brought nothing come behind the others."""
@@ -99,19 +117,18 @@ class Portfolio:
 
 
 def beside(search: Proposer, baseline: Proposer) -> Portfolio:
-    """Return a search and a baseline that take turns so that both spend the same.
+    """Return a search and a baseline that take turns so that both spend the same, neither seeing what the other found.
 
-    Both see all candidates, so the search may build on what the baseline found; see
-    :func:`~llm_optimize.proposers.mixing.who_did_what` for what each has brought.
+    So :func:`compared` says what each would have brought alone, for its half of the budget.
     """
-    return Portfolio({"search": search, "baseline": baseline}, Weights(by="cost"))
+    return Portfolio({"search": search, "baseline": baseline}, Weights(by="cost"), apart=True)
 
 
 def compared(history: History) -> list[str]:
     """Return a line for each arm: its best score, and what it was given to find it; nothing without arms.
 
-    Arms that share a study see one another's candidates: the line says what an arm brought, not what it would have
-    brought alone.
+    Unless a portfolio keeps its arms apart they see one another's candidates: then the line says what an arm brought,
+    not what it would have brought alone.
     """
     return [f"{name}: {_line(arm)}" for name, arm in history.arms.items()]
 

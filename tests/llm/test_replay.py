@@ -23,6 +23,7 @@ from llm_optimize.eval_utils import get_llm_scorer
 from llm_optimize.llm import as_chat_model, connect, have_model
 from llm_optimize.llm.recording import export_exchanges
 from llm_optimize.llm.replay import Replay
+from llm_optimize.proposers.numeric import NumericProposer
 from llm_optimize.stores import SQLiteStore
 from llm_optimize.testing.server import Answer, ScriptedServer
 
@@ -333,12 +334,12 @@ def test_calls_outside_a_study_are_refused(asked):
 def test_a_judges_other_prompt_is_shown_beside_the_nearest(tmp_path):
     """Calls without a key of their own are told apart by content; another prompt is compared with the closest."""
     with ScriptedServer(lambda body, index: "grade=1") as server:
-        run(tmp_path / "a.db", None, panel(f"{server.url}#judge"), max_steps=0, proposer=object())
+        run(tmp_path / "a.db", None, panel(f"{server.url}#judge"), max_steps=0, proposer=NumericProposer())
     name = export(tmp_path / "a.db", tmp_path / "run.jsonl")
     other = get_llm_scorer("Grades: {x}", lambda reply: 1.0, model=name)
     says = r"evaluation/0/.*message 0 \(user\), character 5: recorded ': start', asked 's: start'.*that func asks"
     with pytest.raises(ModelRefused, match=says):
-        run(tmp_path / "b.db", None, other, max_steps=0, proposer=object())
+        run(tmp_path / "b.db", None, other, max_steps=0, proposer=NumericProposer())
 
 
 def test_the_name_stands_wherever_a_model_does(tmp_path, recording, monkeypatch):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Candidate, Trial
 
-__all__ = ["Following", "State", "first_score"]
+__all__ = ["Following", "first_score"]
 
 _State = TypeVar("_State")
 

@@ -1,0 +1,50 @@
+"""A study with a portfolio, killed at any moment and resumed: each paid reply goes to the arm that asked for it."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from llm_optimize.core.history import History
+from llm_optimize.stores.sqlite import SQLiteStore
+from llm_optimize.testing.server import ScriptedServer
+
+SESSION = Path(__file__).parent.parent / "helpers" / "portfolio_session.py"
+STEPS = 40
+KILLS = 6
+
+
+def begin(store, server):
+    command = [sys.executable, str(SESSION), str(store), server.url]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def test_a_killed_portfolio_pays_nothing_twice_and_mixes_no_replies_up(tmp_path):
+    """After six kills with three proposals in flight every candidate is of the model that its arm asks."""
+    path, draw = tmp_path / "studies.db", random.Random(2)
+    with ScriptedServer(lambda body, index: f"```\n{body['model']} {index:03d}\n```", latency=0.002) as server:
+        for _ in range(KILLS):
+            process = begin(path, server)
+            target = len(server.requests) + draw.randint(2, 6)
+            while len(server.requests) < target and process.poll() is None:
+                time.sleep(0.0005)
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=60)
+            assert process.returncode == -signal.SIGKILL
+        last = begin(path, server)
+        _, errors = last.communicate(timeout=120)
+        assert last.returncode == 0, errors.decode()
+        charged = server.counts()["charged"]
+    history = History.empty()
+    with SQLiteStore(path) as store:
+        for _, event in store.read("mixed"):
+            history = history.after(event)
+    made = [(history.arm(trial.id), trial.text.split()[0]) for trial in history.trials if trial.id]
+    assert len(made) == STEPS
+    assert all(arm == model for arm, model in made)
+    assert {arm for arm, _ in made} == {"a", "b"}
+    assert sum(arm.proposals for arm in history.arms.values()) == STEPS == charged
