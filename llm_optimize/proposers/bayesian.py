@@ -43,7 +43,7 @@ _FAR_POINTS = 128
 _ASCENTS = 3
 _ROUNDS = 4
 _HILL = 0.02  # two points nearer than that share of the frame would climb to the same place
-_LOCAL_PRIOR = Prior(length=2.0, noise=1e-9)
+_LOCAL_PRIOR = Prior(length=2.0, noise=1e-9, warped=False, additive=False)
 _LEAST_RADIUS = 1e-7
 _NOISY = 1e-3  # where noise makes that share of the variance, differences between neighbours mean nothing
 
