@@ -25,6 +25,7 @@ from llm_optimize.proposers.gaussian import (
     fit,
     log_expected_improvement,
     log_improvement_slope,
+    most_likely,
     squares,
 )
 from llm_optimize.proposers.space import Space
@@ -45,6 +46,9 @@ _ROUNDS = 4
 _HILL = 0.02  # two points nearer than that share of the frame would climb to the same place
 _LOCAL_PRIOR = Prior(length=2.0, noise=1e-9, warped=False, additive=False)
 _LEAST_RADIUS = 1e-7
+_CONVERGED = 1e-6
+_CLOSE = 0.01  # of the range: what lies nearer to a better point is left to the local search
+_REFIT = 10
 _NOISY = 1e-3  # where noise makes that share of the variance, differences between neighbours mean nothing
 
 _Told = tuple["Sequence[Value]", float]
@@ -78,11 +82,16 @@ def _suggest(
         return space.values(_far_from(space, rng, numpy().vstack([points, waiting])))
     scores = numpy().array([score for _, score in told], dtype=float)
     data = _Data(points, scores, waiting)
-    local = count >= 2 * first and count % 2 == 0 and not space.choices.all()
-    search = _searched(space, _global_frame(space, points), data)
-    if local and search.process.noise < _NOISY:
-        search = _searched(space, _local_frame(space, points, scores), data)
+    search = _searched(space, _global_frame(space, points, scores), data, _settled(len(points)))
+    if count >= 2 * first and count % 2 == 0 and not space.choices.all() and search.process.noise < _NOISY:
+        frame = _local_frame(space, points, scores)
+        search = _searched(space, frame, data, len(points)) if frame.open else search
     return space.values(search.best(rng, points[int(scores.argmax())]))
+
+
+def _settled(count: int) -> int:
+    """Return how many of the first points the scales are fitted to: nine tenths or more, and anew by each tenth."""
+    return count - count % max(1, count // _REFIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +103,30 @@ class _Data:
     waiting: Array
 
 
-def _searched(space: Space, frame: _Frame, data: _Data) -> _Search:
-    process = fit(frame.inward(data.points[frame.rows]), data.scores[frame.rows], space.choices, frame.prior)
+def _searched(space: Space, frame: _Frame, data: _Data, settled: int) -> _Search:
+    """Fit a process to the frame's points, its scales to the first ``settled`` of all, and look at what it expects."""
+    rows = frame.rows[frame.rows < settled] if frame.local else _apart(space, data.points[:settled], data.scores)
+    inner = frame.inward(data.points)
+    likely = most_likely(inner[rows], data.scores[rows], space.choices, frame.prior)
+    process = fit(inner[frame.rows], data.scores[frame.rows], space.choices, likely)
     known = numpy().vstack([data.points, data.waiting])
     return _Search(space, frame, process.believing(frame.inward(data.waiting)), known)
+
+
+def _apart(space: Space, points: Array, scores: Array) -> Array:
+    """Return the rows of the points without those that lie close to a better one, in order of arrival.
+
+    Where a local search has converged there are dozens: they say nothing of the rest, and would rule the scales.
+    """
+    np = numpy()
+    close = squares(points, points, space.choices).sum(2) < _CLOSE**2
+    left = np.ones(len(points), dtype=bool)
+    kept = np.zeros(len(points), dtype=bool)
+    for i in np.argsort(-scores[: len(points)], kind="stable"):
+        if left[i]:
+            kept[i] = True
+            left &= ~close[i]
+    return np.flatnonzero(kept)
 
 
 def _most_telling(told: Sequence[_Told]) -> Sequence[_Told]:
@@ -119,7 +148,10 @@ def _far_from(space: Space, rng: Array, known: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where a process looks: its own coordinates, its bounds (in codes), its points, and what it believes before."""
+    """Where a process looks: its own coordinates, its bounds (in codes), its points, and what it believes before.
+
+    A local frame is no longer open when its search has converged.
+    """
 
     origin: Array
     scale: Array
@@ -127,6 +159,8 @@ class _Frame:
     high: Array
     rows: Array
     prior: Prior
+    local: bool = False
+    open: bool = True
 
     def inward(self, codes: Array) -> Array:
         return (codes - self.origin) / self.scale
@@ -135,9 +169,9 @@ class _Frame:
         return self.origin + inner * self.scale
 
 
-def _global_frame(space: Space, points: Array) -> _Frame:
+def _global_frame(space: Space, points: Array, scores: Array) -> _Frame:
     zero = 0.0 * space.high
-    return _Frame(zero, zero + 1.0, zero, space.high, numpy().arange(len(points)), Prior())
+    return _Frame(zero, zero + 1.0, zero, space.high, _apart(space, points, scores), Prior())
 
 
 def _local_frame(space: Space, points: Array, scores: Array) -> _Frame:
@@ -152,7 +186,8 @@ def _local_frame(space: Space, points: Array, scores: Array) -> _Frame:
     scale = np.where(space.choices, 1.0, 2.0 * np.maximum(radius, steps))
     low = np.where(space.choices, 0.0, np.maximum(best - scale, 0.0))
     high = np.where(space.choices, space.high, np.minimum(best + scale, 1.0))
-    return _Frame(np.where(space.choices, 0.0, best), scale, low, high, nearest, _LOCAL_PRIOR)
+    origin, rows = np.where(space.choices, 0.0, best), np.sort(nearest)
+    return _Frame(origin, scale, low, high, rows, _LOCAL_PRIOR, local=True, open=radius > _CONVERGED)
 
 
 @dataclass(frozen=True, slots=True)

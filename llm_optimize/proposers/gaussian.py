@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GaussianProcess",
+    "Likely",
     "Prior",
     "fit",
     "log_expected_improvement",
     "log_improvement_slope",
+    "most_likely",
     "squares",
 ]
 
 _JITTER = 1e-10
 _LEAST_VARIANCE = 1e-14
-_REFIT = 10
 _ADDITIVE_FROM = 4  # points per column below which a sum over columns explains anything
 _SHORT = 0.08
 _FIT_POINTS = 80  # the scales are fitted to that many points at most: the cost grows with the cube
@@ -123,31 +124,42 @@ class GaussianProcess:
         return _conditioned(np.vstack([self.points, points]), scores, self.choices, self.kernel, scales)
 
 
-def fit(points: Array, scores: Array, choices: Array, prior: Prior | None = None) -> GaussianProcess:
-    """Fit a process.
-
-    The kernel, its scales and the scale of the scores are the most probable ones for the first nine tenths of the
-    points or more: looked for anew whenever a tenth has come on top, and remembered in between, since that is the
-    costly part. What the process believes rests on all points.
+def fit(points: Array, scores: Array, choices: Array, likely: Likely) -> GaussianProcess:
+    """Return the process that believes what it is told.
 
     Args:
-        points: in order of arrival, shape (n, d), n >= 1.
+        points: shape (n, d), n >= 1.
         scores: shape (n,), finite, in any unit: they are brought to a scale of their own here.
+        choices: which columns are choices, shape (d,), bool.
+        likely: its kernel and its scales, see :func:`most_likely`.
+    """
+    warped = warpings(scores)
+    standard = warped[min(likely.warping, len(warped) - 1)].scores
+    return _conditioned(points, standard, choices, likely.kernel, likely.natural(points.shape[1]))
+
+
+def most_likely(points: Array, scores: Array, choices: Array, prior: Prior) -> Likely:
+    """Return the most probable kernel, scales and scale of the scores; the costly part, so the latest are remembered.
+
+    Args:
+        points: shape (n, d), n >= 1.
+        scores: shape (n,), finite, in any unit.
         choices: which columns are choices, shape (d,), bool.
         prior: see :class:`Prior`.
     """
-    known = len(scores) - len(scores) % max(1, len(scores) // _REFIT)
-    columns = points.shape[1]
-    data = (points[:known].tobytes(), scores[:known].tobytes(), choices.tobytes())
-    likely = _likely(columns, *data, prior or Prior())
-    warped = warpings(scores)
-    standard = warped[min(likely.warping, len(warped) - 1)].scores
-    return _conditioned(points, standard, choices, likely.kernel, likely.natural(columns))
+    return _likely(points.shape[1], points.tobytes(), scores.tobytes(), choices.tobytes(), prior)
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """A kernel with its most probable scales on one scale of the scores; a lower loss is more probable."""
+class Likely:
+    """A kernel with its most probable scales on one scale of the scores. Made by :func:`most_likely`.
+
+    Attributes:
+        loss: the negative logarithm of its probability, up to a constant; for the same scores in any unit.
+        kernel: see :mod:`~llm_optimize.proposers.kernels`.
+        scales: logarithms of the length of each column, the amplitude and the noise, shape (d + 2,).
+        warping: which of :func:`~llm_optimize.proposers.warping.warpings`.
+    """
 
     loss: float
     kernel: Kernel
@@ -155,14 +167,14 @@ class _Fit:
     warping: int
 
     def natural(self, columns: int) -> tuple[Array, float, float]:
-        """Return weights, amplitude and noise."""
+        """Return the weights of so many columns, the amplitude and the noise."""
         np = numpy()
         amplitude, noise = np.exp(self.scales[columns:])
         return np.exp(-2 * self.scales[:columns]), float(amplitude), float(noise)
 
 
 @lru_cache(maxsize=64)
-def _likely(columns: int, points: bytes, scores: bytes, choices: bytes, prior: Prior) -> _Fit:
+def _likely(columns: int, points: bytes, scores: bytes, choices: bytes, prior: Prior) -> Likely:
     """Return the most probable fit to data given as bytes, which can be looked up."""
     np = numpy()
     values = np.frombuffer(scores)
@@ -172,12 +184,12 @@ def _likely(columns: int, points: bytes, scores: bytes, choices: bytes, prior: P
     return min(_fits(apart, warpings(values), some, prior), key=lambda one: one.loss)
 
 
-def _fits(apart: Array, warped: list[Warped], some: Array, prior: Prior) -> Iterator[_Fit]:
+def _fits(apart: Array, warped: list[Warped], some: Array, prior: Prior) -> Iterator[Likely]:
     """Fit the smooth kernel on every scale of the scores, and the other kernels on the most probable of these."""
 
-    def fitted(kernel: Kernel, i: int, prior: Prior) -> _Fit:
+    def fitted(kernel: Kernel, i: int, prior: Prior) -> Likely:
         loss, scales = _most_probable(kernel, apart, warped[i].scores[some], prior)
-        return _Fit(loss - float(warped[i].volume[some].sum()), kernel, scales, i)
+        return Likely(loss - float(warped[i].volume[some].sum()), kernel, scales, i)
 
     first = [fitted(smooth, i, prior) for i in range(len(warped) if prior.warped else 1)]
     yield from first
