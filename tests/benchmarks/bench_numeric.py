@@ -1,6 +1,7 @@
 """What the numeric engines reach in 40 and in 200 evaluations, beside other libraries on the same problems.
 
-Run: ``python tests/benchmarks/bench_numeric.py [--quick] [--seeds N] [--evaluations 40 200] [--held-out] [--json FILE]``.
+Run: ``python tests/benchmarks/bench_numeric.py [--quick] [--seeds N] [--evaluations 40 200] [--held-out]
+[--libraries NAME ...] [--problems NAME ...] [--json FILE]``.
 
 Figures are geometric means of regret (the distance from the lowest value there is), floored at 1e-8, over the seeds
 and, in the last rows, over the problems too; lower is better. Every library runs with its defaults, in the same
@@ -12,7 +13,6 @@ many evaluations there will be, so one run gives the figures for each number. Pr
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import os
