@@ -22,7 +22,9 @@ class Record:
     the re-test that made it, by which older histories know not to look at it.
     """
 
-    __slots__ = ("arm_by_id", "first_by_text", "later", "pooled", "position_by_id", "told_at", "trials", "version")
+    __slots__ = (
+        "arm_by_id", "first_by_text", "later", "pooled", "position_by_id", "retold", "told_at", "trials", "version",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -35,6 +37,8 @@ class Record:
         """By position: (number of the re-test, the trial since), oldest first."""
         self.told_at: list[int] = []
         """By re-test: how many trials had been told when it came."""
+        self.retold: list[int] = []
+        """By re-test: the position of its trial."""
         self.pooled: list[tuple[int, float]] = [(0, 0.0)]
         """By number of re-tests: degrees of freedom and sum of squares of all repeated scores."""
         self.version = 0
@@ -49,6 +53,7 @@ class Record:
         for position, versions in self.later.items():
             if kept := [row for row in versions if row[0] <= retests]:
                 twin.later[position] = kept
+        twin.retold = self.retold[:retests]
         twin.told_at, twin.pooled = self.told_at[:retests], self.pooled[: retests + 1]
         twin.version = version
         return twin
@@ -72,6 +77,7 @@ class Record:
         before = self.at(position, len(self.told_at)).tally
         gained = trial.tally.n - max(before.n, 1)
         self.told_at.append(told)
+        self.retold.append(position)
         self.pooled.append((degrees + max(gained, 0), squares + trial.tally.squares - before.squares))
         self.later.setdefault(position, []).append((len(self.told_at), trial))
 
@@ -90,6 +96,10 @@ class Past(Sequence[Trial]):
     def __len__(self) -> int:
         """Return the number of told trials."""
         return self._length
+
+    def retold(self, since: int = 0) -> list[int]:
+        """Return the positions of the trials of all re-tests but the first ``since``, in order; one may come twice."""
+        return self._record.retold[since : self._retests]
 
     @overload
     def __getitem__(self, index: int) -> Trial: ...

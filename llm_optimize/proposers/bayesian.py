@@ -25,6 +25,7 @@ from llm_optimize.proposers.gaussian import (
     fit,
     log_expected_improvement,
     log_improvement_slope,
+    most_likely,
     squares,
 )
 from llm_optimize.proposers.space import Space
@@ -43,8 +44,12 @@ _FAR_POINTS = 128
 _ASCENTS = 3
 _ROUNDS = 4
 _HILL = 0.02  # two points nearer than that share of the frame would climb to the same place
-_LOCAL_PRIOR = Prior(length=2.0, noise=1e-9)
+_LOCAL_PRIOR = Prior(length=2.0, noise=1e-9, additive=False)
 _LEAST_RADIUS = 1e-7
+_CONVERGED = 1e-6
+_OBLONG = 5.0
+_CLOSE = 0.01  # of the range: what lies nearer to a better point is left to the local search
+_REFIT = 10
 _NOISY = 1e-3  # where noise makes that share of the variance, differences between neighbours mean nothing
 
 _Told = tuple["Sequence[Value]", float]
@@ -78,11 +83,33 @@ def _suggest(
         return space.values(_far_from(space, rng, numpy().vstack([points, waiting])))
     scores = numpy().array([score for _, score in told], dtype=float)
     data = _Data(points, scores, waiting)
-    local = count >= 2 * first and count % 2 == 0 and not space.choices.all()
-    search = _searched(space, _global_frame(space, points), data)
-    if local and search.process.noise < _NOISY:
-        search = _searched(space, _local_frame(space, points, scores), data)
-    return space.values(search.best(rng, points[int(scores.argmax())]))
+    return space.values(_search(space, data, turn=count, local=count >= 2 * first).best(rng, data.best))
+
+
+def _search(space: Space, data: _Data, *, turn: int, local: bool) -> _Search:
+    """Take turns between the two kinds of step where local ones make sense: not among noise, and until one is done."""
+    count = len(data.points)
+    everywhere = _searched(space, _global_frame(space, data, thinned=True), data, _settled(count))
+    if not local or space.choices.all():
+        return everywhere
+    frame = _local_frame(space, data, _shape(space, everywhere.process))
+    near = _searched(space, frame, data, count)
+    if near.process.noise >= _NOISY:
+        return _searched(space, _global_frame(space, data, thinned=False), data, _settled(count))
+    return near if frame.open and turn % 2 == 0 else everywhere
+
+
+def _shape(space: Space, process: GaussianProcess) -> Array:
+    """Return how far a local search may look along each column, relative to the others: as the process varies."""
+    np = numpy()
+    lengths = np.where(space.choices, 1.0, process.weights**-0.5)
+    numbers = lengths[~space.choices]
+    return np.where(space.choices, 1.0, np.clip(lengths / np.exp(np.log(numbers).mean()), 1 / _OBLONG, _OBLONG))
+
+
+def _settled(count: int) -> int:
+    """Return how many of the first points the scales are fitted to: nine tenths or more, and anew by each tenth."""
+    return count - count % max(1, count // _REFIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +120,37 @@ class _Data:
     scores: Array
     waiting: Array
 
+    @property
+    def best(self) -> Array:
+        """The best point."""
+        return self.points[int(self.scores.argmax())]
 
-def _searched(space: Space, frame: _Frame, data: _Data) -> _Search:
-    process = fit(frame.inward(data.points[frame.rows]), data.scores[frame.rows], space.choices, frame.prior)
+
+def _searched(space: Space, frame: _Frame, data: _Data, settled: int) -> _Search:
+    """Fit a process to the frame's points, its scales to the first ``settled`` of all, and look at what it expects."""
+    seen = numpy().arange(settled)
+    rows = _apart(space, data.points[:settled], data.scores) if frame.clear else seen[numpy().isin(seen, frame.rows)]
+    inner = frame.inward(data.points)
+    likely = most_likely(inner[rows], data.scores[rows], space.choices, frame.prior)
+    process = fit(inner[frame.rows], data.scores[frame.rows], space.choices, likely)
     known = numpy().vstack([data.points, data.waiting])
     return _Search(space, frame, process.believing(frame.inward(data.waiting)), known)
+
+
+def _apart(space: Space, points: Array, scores: Array) -> Array:
+    """Return the rows of the points without those that lie close to a better one, in order of arrival.
+
+    Where a local search has converged there are dozens: they say nothing of the rest, and would rule the scales.
+    """
+    np = numpy()
+    close = squares(points, points, space.choices).sum(2) < _CLOSE**2
+    left = np.ones(len(points), dtype=bool)
+    kept = np.zeros(len(points), dtype=bool)
+    for i in np.argsort(-scores[: len(points)], kind="stable"):
+        if left[i]:
+            kept[i] = True
+            left &= ~close[i]
+    return np.flatnonzero(kept)
 
 
 def _most_telling(told: Sequence[_Told]) -> Sequence[_Told]:
@@ -119,7 +172,10 @@ def _far_from(space: Space, rng: Array, known: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where a process looks: its own coordinates, its bounds (in codes), its points, and what it believes before."""
+    """Where a process looks: its own coordinates, its bounds (in codes), its points, and what it believes before.
+
+    It keeps ``clear`` of known points by that distance; a local frame is no longer open when its search has converged.
+    """
 
     origin: Array
     scale: Array
@@ -127,6 +183,8 @@ class _Frame:
     high: Array
     rows: Array
     prior: Prior
+    clear: float = 0.0
+    open: bool = True
 
     def inward(self, codes: Array) -> Array:
         return (codes - self.origin) / self.scale
@@ -135,24 +193,31 @@ class _Frame:
         return self.origin + inner * self.scale
 
 
-def _global_frame(space: Space, points: Array) -> _Frame:
+def _global_frame(space: Space, data: _Data, *, thinned: bool) -> _Frame:
     zero = 0.0 * space.high
-    return _Frame(zero, zero + 1.0, zero, space.high, numpy().arange(len(points)), Prior())
+    rows = _apart(space, data.points, data.scores) if thinned else numpy().arange(len(data.points))
+    return _Frame(zero, zero + 1.0, zero, space.high, rows, Prior(), clear=_CLOSE if thinned else 0.0)
 
 
-def _local_frame(space: Space, points: Array, scores: Array) -> _Frame:
-    """Look at the nearest points, as many as determine a quadratic and some; the nearest few give the radius."""
+def _local_frame(space: Space, data: _Data, shape: Array) -> _Frame:
+    """Look at what lies inside; of the nearest points, a few give the radius, and those that give a quadratic count.
+
+    The frame's sides are in proportion to ``shape``, as a trust region's are to length scales in TuRBO.
+    """
     np = numpy()
-    columns = len(space.domains)
-    best = points[int(scores.argmax())]
-    distance = np.sqrt(squares(points, best[None, :], space.choices)[:, 0, :].sum(1))
-    nearest = np.argsort(distance, kind="stable")[: (columns + 1) * (columns + 2) // 2 + columns + 1]
+    columns, points, best = len(space.domains), data.points, data.best
+    distance = np.sqrt((squares(points, best[None, :], space.choices)[:, 0, :] / shape**2).sum(1))
+    nearest = np.argsort(distance, kind="stable")
     radius = max(float(distance[nearest[min(len(nearest) - 1, columns + 1)]]), _LEAST_RADIUS)
     steps = np.array([0.0 if levels is None else float(np.diff(levels).max()) for levels in space.levels])
-    scale = np.where(space.choices, 1.0, 2.0 * np.maximum(radius, steps))
+    scale = np.where(space.choices, 1.0, 2.0 * np.maximum(radius * shape, steps))
     low = np.where(space.choices, 0.0, np.maximum(best - scale, 0.0))
     high = np.where(space.choices, space.high, np.minimum(best + scale, 1.0))
-    return _Frame(np.where(space.choices, 0.0, best), scale, low, high, nearest, _LOCAL_PRIOR)
+    enough = (columns + 1) * (columns + 2) // 2 + columns + 1
+    inside = ((points >= low - _LEAST_RADIUS) & (points <= high + _LEAST_RADIUS)).all(1)  # values are rounded
+    rows = np.sort([i for rank, i in enumerate(nearest[: 3 * enough]) if rank < enough or inside[i]])
+    origin = np.where(space.choices, 0.0, best)
+    return _Frame(origin, scale, low, high, rows, _LOCAL_PRIOR, open=radius > _CONVERGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +251,7 @@ class _Search:
         """Return the log expected improvement of each row; minus infinity for one that is known."""
         np = numpy()
         mean, deviation = self.process.predict(self.frame.inward(rows))
-        again = (rows[:, None, :] == self.known[None, :, :]).all(2).any(1)
+        again = (squares(rows, self.known, self.space.choices).sum(2) <= self.frame.clear**2).any(1)
         return np.where(again, -math.inf, log_expected_improvement(mean, deviation, self.incumbent))
 
     @property
@@ -237,4 +302,6 @@ class _Search:
         inner[free], lost = descend(loss, inner[free].copy(), bounds)
         reached = row.copy()
         reached[free] = np.clip(self.frame.outward(inner), self.frame.low, self.frame.high)[free]
-        return (reached, -lost) if -lost > value else (row, value)
+        # The way up knows of no distance to be kept.
+        better = float(self.promise(reached[None, :])[0]) if -lost > value else value
+        return (reached, better) if better > value else (row, value)

@@ -12,26 +12,32 @@ several times as long and its optimizer sees no priors, which is what makes few 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from llm_optimize.proposers.arrays import Array, descend, linalg, numpy, special
+from llm_optimize.proposers.kernels import Kernel, additive, rough, smooth
+from llm_optimize.proposers.warping import Warped, warpings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 __all__ = [
     "GaussianProcess",
+    "Likely",
     "Prior",
     "fit",
     "log_expected_improvement",
     "log_improvement_slope",
+    "most_likely",
     "squares",
 ]
 
 _JITTER = 1e-10
 _LEAST_VARIANCE = 1e-14
-_FARTHEST = 100.0  # scores count as at most that many times as far from the best as three quarters of them are
+_ADDITIVE_FROM = 4  # points per column below which a sum over columns explains anything
+_SHORT = 0.08
 _FIT_POINTS = 80  # the scales are fitted to that many points at most: the cost grows with the cube
 
 
@@ -44,12 +50,16 @@ class Prior:
         noise: typical variance of the noise.
         length_spread: standard deviation of the logarithm of a length scale.
         noise_spread: standard deviation of the logarithm of the noise.
+        warped: whether the scores may need another scale, see :mod:`~llm_optimize.proposers.warping`.
+        additive: whether the function may be a sum of functions of single columns.
     """
 
     length: float = 0.5
     noise: float = 1e-8
     length_spread: float = 1.0
     noise_spread: float = 3.0
+    warped: bool = True
+    additive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ class GaussianProcess:
     weights: Array
     amplitude: float
     noise: float
-    kernel: Callable[[Array], tuple[Array, Array]]
+    kernel: Kernel
     scores: Array
     factor: Array
     solved: Array
@@ -81,16 +91,16 @@ class GaussianProcess:
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation at each row of ``points``, each of shape (m,)."""
         np = numpy()
-        kernel = self.amplitude * self.kernel(squares(points, self.points, self.choices) @ self.weights)[0]
+        kernel = self.amplitude * self.kernel(squares(points, self.points, self.choices), self.weights)[0]
         half = linalg().solve_triangular(self.factor, kernel.T, lower=True, check_finite=False)
         variance = np.maximum(self.amplitude - (half * half).sum(0), _LEAST_VARIANCE)
         return kernel @ self.solved, np.sqrt(variance)
 
     def slope(self, point: Array) -> tuple[float, Array, float, Array]:
         """Return mean, its gradient, standard deviation, its gradient at one point; zero along choices."""
-        distance = squares(point[None, :], self.points, self.choices)[0] @ self.weights
-        kernel, derivative = (self.amplitude * part for part in self.kernel(distance))
-        jacobian = 2.0 * derivative[:, None] * (point - self.points) * (self.weights * ~self.choices)
+        apart = squares(point[None, :], self.points, self.choices)
+        kernel, derivative = (self.amplitude * part[0] for part in self.kernel(apart, self.weights))
+        jacobian = 2.0 * derivative * (point - self.points) * (self.weights * ~self.choices)
         pulled = linalg().cho_solve((self.factor, True), kernel, check_finite=False)
         deviation = math.sqrt(max(self.amplitude - float(kernel @ pulled), _LEAST_VARIANCE))
         return (
@@ -114,27 +124,80 @@ class GaussianProcess:
         return _conditioned(np.vstack([self.points, points]), scores, self.choices, self.kernel, scales)
 
 
-def fit(points: Array, scores: Array, choices: Array, prior: Prior | None = None) -> GaussianProcess:
-    """Fit a process.
+def fit(points: Array, scores: Array, choices: Array, likely: Likely) -> GaussianProcess:
+    """Return the process that believes what it is told.
 
     Args:
         points: shape (n, d), n >= 1.
-        scores: shape (n,), finite, in any unit: they are standardized here.
+        scores: shape (n,), finite, in any unit: they are brought to a scale of their own here.
+        choices: which columns are choices, shape (d,), bool.
+        likely: its kernel and its scales, see :func:`most_likely`.
+    """
+    warped = warpings(scores)
+    standard = warped[min(likely.warping, len(warped) - 1)].scores
+    return _conditioned(points, standard, choices, likely.kernel, likely.natural(points.shape[1]))
+
+
+def most_likely(points: Array, scores: Array, choices: Array, prior: Prior) -> Likely:
+    """Return the most probable kernel, scales and scale of the scores; the costly part, so the latest are remembered.
+
+    Args:
+        points: shape (n, d), n >= 1.
+        scores: shape (n,), finite, in any unit.
         choices: which columns are choices, shape (d,), bool.
         prior: see :class:`Prior`.
-
-    Returns:
-        The more probable of a squared exponential and a Matérn 5/2 process, with its most probable scales.
     """
-    standard = _standardized(scores)
-    some = _sample(scores)
-    apart = squares(points[some], points[some], choices)
-    fits = [(*_most_probable(kernel, apart, standard[some], prior or Prior()), kernel) for kernel in (_smooth, _matern)]
-    _, scales, kernel = min(fits, key=lambda one: one[0])
-    columns = points.shape[1]
+    return _likely(points.shape[1], points.tobytes(), scores.tobytes(), choices.tobytes(), prior)
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """A kernel with its most probable scales on one scale of the scores. Made by :func:`most_likely`.
+
+    Attributes:
+        loss: the negative logarithm of its probability, up to a constant; for the same scores in any unit.
+        kernel: see :mod:`~llm_optimize.proposers.kernels`.
+        scales: logarithms of the length of each column, the amplitude and the noise, shape (d + 2,).
+        warping: which of :func:`~llm_optimize.proposers.warping.warpings`.
+    """
+
+    loss: float
+    kernel: Kernel
+    scales: Array
+    warping: int
+
+    def natural(self, columns: int) -> tuple[Array, float, float]:
+        """Return the weights of so many columns, the amplitude and the noise."""
+        np = numpy()
+        amplitude, noise = np.exp(self.scales[columns:])
+        return np.exp(-2 * self.scales[:columns]), float(amplitude), float(noise)
+
+
+@lru_cache(maxsize=64)
+def _likely(columns: int, points: bytes, scores: bytes, choices: bytes, prior: Prior) -> Likely:
+    """Return the most probable fit to data given as bytes, which can be looked up."""
     np = numpy()
-    chosen = (np.exp(-2 * scales[:columns]), float(np.exp(scales[columns])), float(np.exp(scales[columns + 1])))
-    return _conditioned(points, standard, choices, kernel, chosen)
+    values = np.frombuffer(scores)
+    some = _sample(values)
+    rows = np.frombuffer(points).reshape(-1, columns)[some]
+    apart = squares(rows, rows, np.frombuffer(choices, dtype=bool))
+    return min(_fits(apart, warpings(values), some, prior), key=lambda one: one.loss)
+
+
+def _fits(apart: Array, warped: list[Warped], some: Array, prior: Prior) -> Iterator[Likely]:
+    """Fit the smooth kernel on every scale of the scores, and the other kernels on the most probable of these."""
+
+    def fitted(kernel: Kernel, i: int, prior: Prior) -> Likely:
+        loss, scales = _most_probable(kernel, apart, warped[i].scores[some], prior)
+        return Likely(loss - float(warped[i].volume[some].sum()), kernel, scales, i)
+
+    first = [fitted(smooth, i, prior) for i in range(len(warped) if prior.warped else 1)]
+    yield from first
+    likely = min(first, key=lambda one: one.loss).warping
+    yield fitted(rough, likely, prior)
+    if prior.additive and apart.shape[2] > 1 and len(some) >= _ADDITIVE_FROM * apart.shape[2]:
+        yield fitted(additive, likely, prior)
+        yield fitted(additive, likely, replace(prior, length=_SHORT / math.sqrt(apart.shape[2])))
 
 
 def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
@@ -164,28 +227,6 @@ def squares(left: Array, right: Array, choices: Array) -> Array:
     return apart
 
 
-def _standardized(scores: Array) -> Array:
-    np = numpy()
-    scores = scores / (np.abs(scores).max() or 1.0)  # squares of scores near the largest float would overflow
-    best = scores.max()
-    # A penalty such as -1e9 says "not here", not how much worse: unclipped, it would drown all other differences.
-    scores = np.maximum(scores, best - _FARTHEST * (best - np.quantile(scores, 0.25)))
-    spread = scores.std()
-    return (scores - scores.mean()) / (spread if spread > 0 else 1.0)
-
-
-def _smooth(distance: Array) -> tuple[Array, Array]:
-    kernel = numpy().exp(-0.5 * distance)
-    return kernel, -0.5 * kernel
-
-
-def _matern(distance: Array) -> tuple[Array, Array]:
-    np = numpy()
-    root = np.sqrt(5.0 * distance)
-    falling = np.exp(-root)
-    return (1.0 + root + root * root / 3.0) * falling, -(5.0 / 6.0) * (1.0 + root) * falling
-
-
 def _sample(scores: Array) -> Array:
     # The best half of the allowance and the latest half: where the optimum is, and what the search does now.
     np = numpy()
@@ -196,15 +237,13 @@ def _sample(scores: Array) -> Array:
     return np.sort(np.concatenate([best, rest[-(_FIT_POINTS - len(best)) :]]))
 
 
-def _most_probable(
-    kernel: Callable[[Array], tuple[Array, Array]], apart: Array, scores: Array, prior: Prior
-) -> tuple[float, Array]:
+def _most_probable(kernel: Kernel, apart: Array, scores: Array, prior: Prior) -> tuple[float, Array]:
     # The scales are logarithms: length per column, amplitude, noise.
     np = numpy()
     columns = apart.shape[2]
     typical = np.array([math.log(prior.length * math.sqrt(columns))] * columns + [math.log(4.0), math.log(prior.noise)])
     spread = np.array([prior.length_spread] * columns + [2.0, prior.noise_spread])
-    bounds = np.log([(0.02, 30.0)] * columns + [(0.05, 1e5), (1e-10, 1.0)])
+    bounds = np.log([(0.01, 30.0)] * columns + [(0.05, 1e5), (1e-10, 1.0)])
 
     def loss(scales: Array) -> tuple[float, Array]:
         value, slope = _unlikelihood(kernel, apart, scores, scales)
@@ -215,14 +254,12 @@ def _most_probable(
     return value, scales
 
 
-def _unlikelihood(
-    kernel: Callable[[Array], tuple[Array, Array]], apart: Array, scores: Array, scales: Array
-) -> tuple[float, Array]:
+def _unlikelihood(kernel: Kernel, apart: Array, scores: Array, scales: Array) -> tuple[float, Array]:
     """Return the negative log marginal likelihood and its gradient (Rasmussen and Williams, equations 5.8, 5.9)."""
     np = numpy()
     columns = apart.shape[2]
     weights, amplitude, noise = np.exp(-2 * scales[:columns]), np.exp(scales[columns]), np.exp(scales[columns + 1])
-    shape, derivative = kernel(apart @ weights)
+    shape, derivative = kernel(apart, weights)
     factor = _factor(amplitude * shape, noise, amplitude)
     if factor is None:
         return 1e10, np.zeros(columns + 2)
@@ -230,7 +267,7 @@ def _unlikelihood(
     solved = inverse @ scores
     value = 0.5 * float(scores @ solved) + float(np.log(np.diag(factor)).sum())
     pull = 0.5 * (inverse - np.outer(solved, solved))
-    lengths = -2.0 * weights * np.tensordot(pull * derivative * amplitude, apart, axes=2)
+    lengths = -2.0 * amplitude * weights * (pull[:, :, None] * derivative * apart).sum((0, 1))
     return value, np.array([*lengths, (pull * shape).sum() * amplitude, noise * np.trace(pull)])
 
 
@@ -247,11 +284,11 @@ def _conditioned(
     points: Array,
     scores: Array,
     choices: Array,
-    kernel: Callable[[Array], tuple[Array, Array]],
+    kernel: Kernel,
     scales: tuple[Array, float, float],
 ) -> GaussianProcess:
     weights, amplitude, noise = scales
-    covariance = amplitude * kernel(squares(points, points, choices) @ weights)[0]
+    covariance = amplitude * kernel(squares(points, points, choices), weights)[0]
     factor = _factor(covariance.copy(), noise, amplitude)
     while factor is None:  # equal points whose scores differ more than the noise allows
         noise *= 10.0

@@ -2,7 +2,9 @@
 
 A model is good at the shape of a program and poor at its constants; an engine is the reverse, and costs no tokens.
 Judging a new structure by the constants that the model happened to write would throw good ones away, so each gets a
-few numeric evaluations before it is compared, and the best one gets more.
+few numeric evaluations before it is compared, and the better half of them twice as many, and again: successive halving
+(Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", 2016), in the form that waits for nobody (Li et al.,
+"A System for Massively Parallel Hyperparameter Tuning", 2020). The best structure of all gets more.
 """
 
 from __future__ import annotations
@@ -10,13 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from llm_optimize.errors import BadInput
 from llm_optimize.proposers.numeric import NumericProposer
-from llm_optimize.proposers.structures import Group, is_numeric
+from llm_optimize.proposers.structures import is_numeric
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import Proposer
     from llm_optimize.core.types import Proposal
+    from llm_optimize.proposers.structures import Group, Standing
 
 __all__ = ["Contribution", "Hybrid", "Quota", "who_did_what"]
 
@@ -30,15 +36,28 @@ class Quota:
         per_hole: as many more for each tunable value.
         polish: for the best structure, in all, for each tunable value; it gets them in portions, so that the model is
             asked in between. Beyond them it gets one per tunable value between two proposals of the model.
+        rungs: how often the allowance may double for a structure in the better half of those of the latest 16 ideas
+            that have used theirs up; 0 for never.
+
+    Raises:
+        BadInput: one of them is negative.
     """
 
     base: int = 2
     per_hole: int = 2
     polish: int = 8
+    rungs: int = 2
 
-    def share(self, holes: int) -> int:
-        """Return what a new structure gets."""
-        return self.base + self.per_hole * holes
+    def __post_init__(self) -> None:
+        """Refuse a quota that is owed by a structure."""
+        for name in ("base", "per_hole", "polish", "rungs"):
+            if getattr(self, name) < 0:
+                msg = f"quota {name} is {getattr(self, name)}: give 0 or more"
+                raise BadInput(msg)
+
+    def share(self, holes: int, rung: int = 0) -> int:
+        """Return what a structure gets in all by the time that it leaves a rung; a new one stands on rung 0."""
+        return (self.base + self.per_hole * holes) << rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +65,10 @@ class Hybrid:
     """Asks the model for structure and the engine for numbers, as the history demands; keeps nothing itself.
 
     In this order: (1) the latest structures that the model or the user wrote and that have a score get their share
-    of numeric evaluations, however low that score; (2) the best structure gets a further portion since the model's
-    last proposal; (3) the model is asked; (4) if it has nothing new, the best structure is tuned further. Candidates
-    under evaluation count.
+    of numeric evaluations, however low that score; (2) those of them that are in the better half after as many
+    evaluations get their share doubled, the best first, by their scores as they are now; (3) the best structure gets a
+    further portion since the model's last proposal; (4) the model is asked; (5) if it has nothing new, the best
+    structure is tuned further. Candidates under evaluation count.
 
     Attributes:
         chat: proposes structure; None leaves everything to the engine.
@@ -90,15 +110,25 @@ class Hybrid:
             further, usage=failed.usage + further.usage, note=note, tools=failed.tools, lessons=failed.lessons
         )
 
-    def _due(self, history: History) -> list[tuple[Group, int]]:
-        """Return the structures that numeric evaluations are due to, and how many, the first to be served first."""
+    def _due(self, history: History) -> Iterator[tuple[Group, int]]:
+        """Yield the structures that numeric evaluations are due to, and how many, the first to be served first."""
         structures = self.numeric.structures
-        new = structures.latest_ideas(history, self.quota.share)
-        due = [(group, self.quota.share(len(group.holes)) - group.tuned_count) for group in new]
+        latest = structures.latest(history)
+        for rung in range(self.quota.rungs + 1):
+            for one in self._standing_on(rung, latest):
+                allowance = self.quota.share(one.holes, rung) - one.tuned - one.under_way
+                if allowance > 0:
+                    yield structures.group(history, one.key), allowance
         best = structures.best(history)
-        if best is not None:
-            due.append((best, self._portion(history, best)))
-        return [(group, allowance) for group, allowance in due if allowance > 0]
+        if best is not None and self._portion(history, best) > 0:
+            yield best, self._portion(history, best)
+
+    def _standing_on(self, rung: int, latest: Sequence[Standing]) -> Sequence[Standing]:
+        """Return the structures that have come to a rung: all to the first, the better half of each to the next."""
+        for below in range(rung):
+            finished = [one for one in latest if one.tuned >= self.quota.share(one.holes, below)]
+            latest = sorted(finished, key=lambda one: -one.best)[: len(finished) // 2]
+        return latest
 
     def _portion(self, history: History, best: Group) -> int:
         if best.base.score is None:

@@ -6,24 +6,27 @@ exists because a step's cost must not grow with the number of trials; each trial
 
 from __future__ import annotations
 
+import math
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from llm_optimize.proposers.rankings import Ranking
 from llm_optimize.text.domains import Choice, Tune
 from llm_optimize.text.tunables import find, skeleton
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Candidate, Trial
     from llm_optimize.text.domains import Value
     from llm_optimize.text.tunables import Holes
 
-__all__ = ["NUMERIC", "Group", "StructureIndex", "is_numeric"]
+__all__ = ["NUMERIC", "Group", "Standing", "StructureIndex", "is_numeric"]
 
 NUMERIC = "numeric:"
 """What the origin of a candidate that a numeric engine made begins with."""
@@ -63,32 +66,42 @@ def is_numeric(candidate: Candidate) -> bool:
     return candidate.origin.startswith(NUMERIC)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a structure stands among those that were written lately; cheap to make, unlike its :class:`Group`.
+
+    Attributes:
+        key: the skeleton that its texts share.
+        holes: how many values may be tuned.
+        best: its best score as it is now.
+        tuned: how many candidates of it a numeric engine made that have an outcome.
+        under_way: how many more are being evaluated.
+    """
+
+    key: str
+    holes: int
+    best: float
+    tuned: int
+    under_way: int
+
+
 @dataclass(slots=True)
 class _Structure:
-    """The trials of one structure, in order of arrival; ``positions`` and ``told`` run in parallel.
+    """The trials of one structure, in order of arrival; ``positions`` and ``values`` run in parallel.
 
-    ``tuned_before[i]`` counts those of the first i that a numeric engine made; ``ranking`` holds (-score, i), sorted.
+    ``tuned_before[i]`` counts those of the first i that a numeric engine made.
     """
 
     holes: int
     positions: list[int] = field(default_factory=list)
-    told: list[tuple[tuple[Value, ...] | None, float | None]] = field(default_factory=list)
+    values: list[tuple[Value, ...] | None] = field(default_factory=list)
     tuned_ids: list[int] = field(default_factory=list)
     tuned_before: list[int] = field(default_factory=lambda: [0])
-    ranking: list[tuple[float, int]] = field(default_factory=list)
+    ranking: Ranking = field(default_factory=Ranking)
 
     def known(self, told: int) -> int:
         """Return how many of them a history with that many told trials knows."""
         return bisect_left(self.positions, told)
-
-    def tuned(self, told: int) -> int:
-        """Return how many of those a numeric engine made."""
-        return self.tuned_before[self.known(told)]
-
-    def best(self, told: int) -> float:
-        """Return the best of their scores, minus infinity without one."""
-        known = self.known(told)
-        return next((-score for score, i in self.ranking if i < known), float("-inf"))
 
 
 class StructureIndex:
@@ -107,30 +120,35 @@ class StructureIndex:
         """
         with self._lock:
             self._follow(history)
-            told = len(history.trials)
             for trial in history.top(_TOP):
                 structure = self._structure_of(trial.text)
                 if structure.holes:
                     return self._group(history, structure)
-            tunable = (one for one in self._structures.values() if one.holes and one.positions[0] < told)
-            ranked = ((one.best(told), -one.positions[0], i, one) for i, one in enumerate(tunable))
-            found = max(ranked, default=None, key=lambda row: row[:3])
-            return self._group(history, found[3]) if found else None
+            ranked = self._tunable.positions(history, self._changed_since(history))
+            position = next(ranked, next(iter(self._first_tunable), None))
+            if position is None or position >= len(history.trials):
+                return None
+            return self._group(history, self._structure_of(history.trials[position].text))
 
-    def latest_ideas(self, history: History, share: Callable[[int], int]) -> list[Group]:
-        """Return the structures of the latest scored trials that no numeric engine made, the newest first.
+    def group(self, history: History, key: str) -> Group:
+        """Return what ``history`` knows of the structure ``key``, which one of its trials has."""
+        with self._lock:
+            self._follow(history)
+            return self._group(history, self._structures[key])
 
-        Only those that have had fewer numeric candidates than ``share`` of their number of holes.
+    def latest(self, history: History) -> list[Standing]:
+        """Return where the structures of the latest scored trials stand that no numeric engine made, newest first.
+
+        Those with something to tune, of the latest 16 such trials.
         """
         with self._lock:
             self._follow(history)
             known = bisect_left(self._ideas, len(history.trials))
             latest = [history.trials[i] for i in reversed(self._ideas[max(0, known - _LATEST_IDEAS) : known])]
             keys = dict.fromkeys(self._key(trial.text) for trial in latest if trial.score is not None)
-            found = (self._structures[key] for key in keys)
-            short = (one for one in found if one.holes and one.tuned(len(history.trials)) < share(one.holes))
-            groups = [self._group(history, structure) for structure in short]
-            return [group for group in groups if group.tuned_count < share(len(group.holes))]
+            waiting = Counter(self._key(one.text) for one in history.pending if is_numeric(one))
+            found = ((key, self._structures[key]) for key in keys)
+            return [self._standing(history, key, one, waiting[key]) for key, one in found if one.holes]
 
     def matches(self, key: str, text: str) -> bool:
         """Return whether ``text`` has the structure ``key``."""
@@ -140,8 +158,13 @@ class StructureIndex:
 
     def _forget(self) -> None:
         self._trials: list[Trial] = []
+        self._keys: list[str] = []
+        self._scores: dict[int, float] = {}
+        self._retold: list[int] = []
         self._structures: dict[str, _Structure] = {}
         self._ideas: list[int] = []
+        self._tunable = Ranking()
+        self._first_tunable: list[int] = []
 
     def _follow(self, history: History) -> None:
         trials = history.trials
@@ -149,23 +172,50 @@ class StructureIndex:
         # Trials are never made twice, so the same object at the same place means the same past before it.
         if common and self._trials[common - 1].candidate is not trials[common - 1].candidate:
             self._forget()
+        again = min(history.retests, len(self._retold))
+        if again and trials.retold(again - 1)[:1] != self._retold[again - 1 : again]:
+            self._forget()
         for position in range(len(self._trials), len(trials)):
             self._take(trials[position], position)
+        for position in trials.retold(len(self._retold)):
+            self._retold.append(position)
+            self._rerank(position, trials[position].score)
 
     def _take(self, trial: Trial, position: int) -> None:
         holes = find(trial.text, self._tune, strict=False)
-        structure = self._structures.setdefault(skeleton(trial.text, holes), _Structure(len(holes)))
-        if trial.score is not None:
-            insort(structure.ranking, (-trial.score, len(structure.positions)))
+        key = skeleton(trial.text, holes)
+        structure = self._structures.setdefault(key, _Structure(len(holes)))
         structure.positions.append(position)
-        structure.told.append((_values(holes), trial.score))
+        structure.values.append(_values(holes))
         numeric = is_numeric(trial.candidate)
         if numeric:
             structure.tuned_ids.append(trial.id)
         structure.tuned_before.append(structure.tuned_before[-1] + numeric)
         self._trials.append(trial)
+        self._keys.append(key)
         if not numeric:
             self._ideas.append(position)
+        if holes and not self._first_tunable:
+            self._first_tunable.append(position)
+        if trial.score is not None:
+            self._scores[position] = trial.score
+            for ranking in self._rankings(structure):
+                ranking.add(position, trial.score)
+
+    def _rerank(self, position: int, score: float | None) -> None:
+        before = self._scores.get(position)
+        if before is None or score is None:
+            return
+        self._scores[position] = score
+        for ranking in self._rankings(self._structures[self._keys[position]]):
+            ranking.move(position, before, score)
+
+    def _rankings(self, structure: _Structure) -> tuple[Ranking, ...]:
+        return (structure.ranking, self._tunable) if structure.holes else (structure.ranking,)
+
+    def _changed_since(self, history: History) -> frozenset[int]:
+        """Return the positions whose scores were changed by re-tests that ``history`` does not know."""
+        return frozenset(self._retold[history.retests :])
 
     def _key(self, text: str) -> str:
         return skeleton(text, find(text, self._tune, strict=False))
@@ -173,20 +223,28 @@ class StructureIndex:
     def _structure_of(self, text: str) -> _Structure:
         return self._structures[self._key(text)]
 
+    def _ranked(self, history: History, structure: _Structure) -> Iterator[int]:
+        return structure.ranking.positions(history, self._changed_since(history))
+
+    def _standing(self, history: History, key: str, structure: _Structure, under_way: int) -> Standing:
+        first = next(self._ranked(history, structure), None)
+        score = None if first is None else history.trials[first].score
+        tuned = structure.tuned_before[structure.known(len(history.trials))]
+        return Standing(key, structure.holes, -math.inf if score is None else score, tuned, under_way)
+
     def _group(self, history: History, structure: _Structure) -> Group:
         """Return what ``history`` knows; the index may have seen more, from a later history of the same study."""
-        known = structure.known(len(history.trials))
-        ranked = list(islice((i for _, i in structure.ranking if i < known), _BEST_KEPT))
         trials = history.trials
-        # The index ranks by first scores; those of candidates that were tested again have changed since.
-        first = max(ranked, key=lambda i: (trials[structure.positions[i]].score, -i), default=0)
-        base = trials[structure.positions[first]]
+        known = structure.known(len(trials))
+        ranked = list(islice(self._ranked(history, structure), _BEST_KEPT))
+        base = trials[ranked[0] if ranked else structure.positions[0]]
         holes = find(base.text, self._tune, strict=False)
         key = skeleton(base.text, holes)
         # In blocks, so that an engine which replays its data sees the same beginning for a while.
         start = max(0, known - known % _BLOCK - _LATEST_KEPT)
-        kept = [*sorted(i for i in ranked if i < start), *range(start, known)]
-        seen = ((structure.told[i][0], trials[structure.positions[i]].score) for i in kept)
+        earlier = (bisect_left(structure.positions, position) for position in ranked)
+        kept = [*sorted(i for i in earlier if i < start), *range(start, known)]
+        seen = ((structure.values[i], trials[structure.positions[i]].score) for i in kept)
         told = tuple((values, score) for values, score in seen if values is not None)
         waiting = [candidate for candidate in history.pending if self._key(candidate.text) == key]
         pending = [_values(find(candidate.text, self._tune, strict=False)) for candidate in waiting]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 
-from llm_optimize.core.events import Opened, Proposed, Told
+import pytest
+
+from llm_optimize.core.events import Opened, Proposed, Retold, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Draft, Evaluation, Failure, Problem, Proposal, Usage
+from llm_optimize.errors import BadInput
 from llm_optimize.proposers.mixing import Hybrid, Quota, who_did_what
 from llm_optimize.proposers.numeric import NumericProposer
 
@@ -110,8 +115,9 @@ def test_model_is_asked_again_and_again():
     for _ in range(120):
         history = step(history, proposer)
     gaps = [later - earlier for earlier, later in zip(model.calls, model.calls[1:], strict=False)]
-    assert max(gaps) <= 2 * Quota().share(2) + 1
-    assert len(model.calls) >= 9
+    # A new structure's share, one step up on each of two rungs, and the best one's portion.
+    assert max(gaps) <= (1 + 1 + 2 + 1) * Quota().share(2) + 1
+    assert len(model.calls) >= 7
 
 
 def test_text_without_numbers_leaves_everything_to_the_model():
@@ -172,6 +178,77 @@ def test_model_that_has_nothing_new_leaves_the_turn_to_the_engine():
     assert history.fruitless == 0
     assert history.best.score > -1e-3
     assert history.usage.calls > 0
+
+
+FAMILY = [
+    f"def f(x): return a * x ** {power} + b\na = 1.0  # tune: a=-5..5\nb = 1.0  # tune: b=-5..5\n"
+    for power in range(1, 6)
+]
+
+
+def power_of(text):
+    return int(text.partition("** ")[2][0])
+
+
+def rated(text):
+    """How good a structure is depends on its power alone, so that its rank is known beforehand."""
+    return 10.0 * power_of(text) + zlib.crc32(text.encode()) % 97 / 97
+
+
+def numeric_counts(history):
+    tuned = [trial.text for trial in history.trials if trial.candidate.origin.startswith("numeric:")]
+    return Counter(power_of(text) for text in tuned)
+
+
+def test_allowances_double_for_the_better_half_again_and_again():
+    """Four structures, each better than those before: the first gets its share, two twice and one four times that."""
+    model = Script(FAMILY[1:])
+    proposer = Hybrid(model, NumericProposer(engine="random"), Quota(base=3, per_hole=0, polish=0))
+    history = begin(FAMILY[0], rated)
+    while len(model.calls) < 4:
+        history = step(history, proposer, rated)
+    assert numeric_counts(history) == {1: 3, 2: 6, 3: 6, 4: 12}
+
+
+def test_without_rungs_no_structure_is_promoted():
+    """With rungs 0 the better structures get their share and no more."""
+    model = Script(FAMILY[1:])
+    proposer = Hybrid(model, NumericProposer(engine="random"), Quota(base=3, per_hole=0, polish=0, rungs=0))
+    history = begin(FAMILY[0], rated)
+    while len(model.calls) < 4:
+        history = step(history, proposer, rated)
+    assert numeric_counts(history) == {1: 3, 2: 3, 3: 3, 4: 3}
+
+
+def test_promotion_goes_by_scores_as_they_are_now():
+    """A structure whose lucky score was corrected by a second evaluation is passed by."""
+    proposer = Hybrid(Script([]), NumericProposer(engine="random"), Quota(base=1, per_hole=0, polish=0))
+    history = begin(FAMILY[0], lambda _: 0.5)
+    for power in (1, 2, 3):
+        history = written(history, FAMILY[power], 50.0 if power == 1 else float(power))
+        history = written(history, FAMILY[power].replace("1.0", "2.0"), 0.0, "numeric:random")
+    history = written(history, FAMILY[0].replace("1.0", "2.0"), 0.0, "numeric:random")
+    lucky = next(trial.id for trial in history.trials if trial.score == 50.0)
+    draft = proposer.propose(history.assuming(0, 90), 1).drafts[0]
+    assert power_of(draft.text) == 2
+    corrected = history.after(Retold(lucky, Evaluation(-90.0), 0))
+    assert power_of(proposer.propose(corrected.assuming(0, 90), 1).drafts[0].text) == 4
+    # The index has followed the re-test by now; the earlier view is still answered as before.
+    assert proposer.propose(history.assuming(0, 90), 1).drafts[0] == draft
+
+
+def written(history, text, value, origin="chat:script"):
+    candidate = Candidate(history.next_id, text, origin=origin)
+    return history.after(Proposed((candidate,), slot=history.free_slots(1)[0])).after(
+        Told(candidate.id, Evaluation(value))
+    )
+
+
+@pytest.mark.parametrize("name", ["base", "per_hole", "polish", "rungs"])
+def test_negative_quota_is_refused(name):
+    """A quota that cannot be is refused in one line."""
+    with pytest.raises(BadInput, match=f"quota {name} is -1: give 0 or more"):
+        Quota(**{name: -1})
 
 
 def test_candidates_under_evaluation_count():
