@@ -246,7 +246,6 @@ def _check(task: object, question: object, func: object, x0: object, unused: Map
     if not callable(func):
         msg = f"func is {type(func).__name__}: give a function that takes a text and returns a score"
         raise BadInput(msg)
-    x0 = begun.x0
     if x0 is not None and (not isinstance(x0, str) or not x0.strip()):
         msg = f"x0 is {x0!r}: give a text, or None to let the model write the first candidate"
         raise BadInput(msg)
