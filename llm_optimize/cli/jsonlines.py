@@ -74,7 +74,8 @@ def event_fields(event: Event) -> dict[str, Any]:
             candidates = [asdict(candidate) for candidate in event.candidates]
             tools = [asdict(use) for use in event.tools]
             fields |= {"candidates": candidates, "note": event.note, "usage": asdict(event.usage)}
-            return fields | ({"tools": tools} if tools else {})
+            fields |= {"tools": tools} if tools else {}
+            return fields | ({"lessons": asdict(event.lessons)} if event.lessons else {})
         case Told():
             return fields | {"id": event.candidate_id, "seconds": event.seconds} | _outcome_fields(event.outcome)
         case Retold():

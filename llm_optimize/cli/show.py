@@ -125,6 +125,7 @@ class _Summary:
             ("file", one_line(str(self._settings.get("file", "")))),
         ]
         rows += [("guidance", clean(text, 100)) for text in history.guidance]
+        rows += [("lesson", clean(text, 100)) for text in history.lessons.texts]
         return [row for row in rows if row[1]]
 
     def _fields(self) -> dict[str, object]:

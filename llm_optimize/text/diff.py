@@ -6,7 +6,7 @@ import difflib
 
 __all__ = ["changes"]
 
-_LEAST_COMMON = 0.5  # of the lines: below it a diff is longer than the text, and is not worth being worked out
+_LEAST_COMMON = 0.75  # of the lines: below it a diff is about as long as the text, and not worth being worked out
 _MOST_LINES = 1000  # between the first and the last that differ: the work may grow with their square
 
 
@@ -23,7 +23,8 @@ def changes(old: str, new: str, *, context: int = 1) -> str | None:
 
     Returns:
         Lines that begin with ``@@``, a blank, ``-`` or ``+``, the last one without a newline; empty for equal texts;
-        None if less than half of the lines of ``new`` are in ``old``, or the part that differs has 1,000 lines or more.
+        None if less than three quarters of the lines of ``new`` are in ``old``, or the part that differs has 1,000
+        lines or more.
 
     Example:
         >>> changes("a\nb\nc\nd", "a\nb\nC\nd")

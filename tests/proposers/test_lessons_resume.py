@@ -122,6 +122,11 @@ def test_killed_between_reflection_and_proposal_it_recalls_the_reflection(tmp_pa
     assert history.lessons == Learned(4, ("Lesson from #0.", "Longer is better."))
     assert history.account.by_role()["reflection"].calls == 1
     assert len(history.trials) == 7
+    show = [sys.executable, "-m", "llm_optimize", "show", "lessons", "--store", str(path)]
+    shown = subprocess.check_output(show, text=True)
+    logged = subprocess.check_output([*show, "--log", "--json"], text=True)
+    assert "Lesson from #0." in shown
+    assert '"lessons":{"upto":4,"texts":["Lesson from #0.","Longer is better."]}' in logged
 
 
 @pytest.mark.parametrize("parallel", [1, 3])

@@ -135,9 +135,9 @@ def families(count):
 
 def test_diverse_shows_what_is_far_from_the_rest():
     """Beside the best and the latest stand those that share no words with them."""
-    history = folded(families(30))
+    history = folded(families(20))
     shown = describe(history, Diverse(best=2, recent=2, failed=0, far=2)).shown
-    assert [trial.id for trial in shown] == [3, 5, 28, 29]
+    assert [trial.id for trial in shown] == [3, 5, 18, 19]
     assert 5 not in [trial.id for trial in Diverse(2, 2, 0, 2, quality=1.0).ranked(history)]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Diverse"]
 
-_AMONG = 32  # of the best, and as many of the latest: what is chosen among, which bounds the cost
+_AMONG = 24  # of the best, and as many of the latest: what is chosen among, which bounds the cost
 _FAILURES_AMONG = 50
 _MOST = 48  # a history keeps 64 sorted, of which a chat that only grows looks back beyond the latest 16
 _VECTORS = 256
@@ -35,8 +35,8 @@ class Diverse:
     A search that has settled shows a model a dozen variations of one idea; here some places are kept for others. They
     are chosen one after another by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): the rank of the
     score against the distance to the nearest attempt that is chosen already; with ``quality=0`` it is the
-    farthest-first traversal of Gonzalez (1985). Chosen among the 32 best and the 32 latest, so a prompt costs the same
-    at any step: some 600 comparisons, each of two integers (:mod:`llm_optimize.text.sketches`), about a millisecond.
+    farthest-first traversal of Gonzalez (1985). Chosen among the 24 best and the 24 latest, so a prompt costs the same
+    at any step: at most 1,000 comparisons, each of two integers (:mod:`llm_optimize.text.sketches`).
 
     Attributes:
         best: how many of the highest scores, 1 to 48.
@@ -121,7 +121,8 @@ class Diverse:
 
     def _apart(self, trials: Sequence[Trial]) -> Apart:
         if self.embedding is None:
-            return lambda one, other: distance(sketch(one.text), sketch(other.text))
+            marks = {trial.id: sketch(trial.text) for trial in trials}
+            return lambda one, other: distance(marks[one.id], marks[other.id])
         return self._vectors.of(self.embedding, trials)
 
 
