@@ -44,7 +44,8 @@ class OwnPast:
     def of(self, history: History) -> History:
         """Return the history without what other arms made: ids, seed, slot, guidance and cost are as they were.
 
-        Its ``seen`` knows the arm's own texts alone, so a text of another arm may be proposed; the study drops it then.
+        Its ``seen`` knows the texts of all arms, since the study evaluates none of them twice: an arm that comes to the
+        text of another is asked for a different one, and does not learn the score.
         """
         with self._lock:
             self._follow(history)
@@ -77,8 +78,10 @@ class OwnPast:
             self._retests = history.retests
         for position in range(len(self._candidates), len(trials)):
             self._candidates.append(trials[position].candidate)
-            if self._is_mine(history, trials[position].id):
-                known = len(self._mine)
+            known = len(self._mine)
+            if not self._is_mine(history, trials[position].id):
+                self._pasts[known] = _knowing(self._pasts[known], self._candidates[-1])
+            else:
                 self._pasts[known + 1] = _with(self._pasts[known], trials[position], history)
                 self._pasts.pop(known + 1 - _KEPT, None)
                 self._mine.append(position)
@@ -98,6 +101,11 @@ def _with(past: History, trial: Trial, history: History) -> History:
     past = past if past.trials else past.after(Opened(history.problem, history.seed))
     proposed = Proposed((trial.candidate,), arm=history.arm(trial.id))
     return past.after(proposed).after(Told(trial.id, _outcome(trial), trial.seconds))
+
+
+def _knowing(past: History, candidate: Candidate) -> History:
+    """Return the past with a text that another arm proposed: known, without an outcome, and waited for by nobody."""
+    return replace(past.after(Proposed((candidate,))), pending=())
 
 
 def _outcome(trial: Trial) -> Outcome:

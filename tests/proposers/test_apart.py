@@ -88,6 +88,7 @@ def test_pending_candidates_of_others_and_guidance():
     history = played(played(history, "a"), "b")
     seen = OwnPast("b").of(history)
     assert [one.id for one in seen.pending] == [4]
+    assert (seen.seen(history.trial(1).text), seen.trial(1)) == (1, None)
     assert (seen.guidance, seen.guided) == (("Be brief.",), (2,))
 
 

@@ -24,14 +24,24 @@ def begin(store, server):
 
 
 def test_a_killed_portfolio_pays_nothing_twice_and_mixes_no_replies_up(tmp_path):
-    """After six kills with three proposals in flight every candidate is of the model that its arm asks."""
-    path, draw = tmp_path / "studies.db", random.Random(2)
-    with ScriptedServer(lambda body, index: f"```\n{body['model']} {index:03d}\n```", latency=0.002) as server:
+    """Each proposal takes two calls; after six kills both were of the model that the proposal's arm asks."""
+    path, draw, mixed = tmp_path / "studies.db", random.Random(2), []
+
+    def answer(body, index):
+        first = next((turn["content"] for turn in body["messages"] if turn["content"].startswith("I am ")), None)
+        if first is None:
+            return f"I am {body['model']}"
+        if first != f"I am {body['model']}":
+            mixed.append((first, body["model"]))
+        return f"```\n{body['model']} {index:03d}\n```"
+
+    with ScriptedServer(answer, latency=0.04) as server:
         for _ in range(KILLS):
             process = begin(path, server)
-            target = len(server.requests) + draw.randint(2, 6)
+            target = len(server.requests) + draw.randint(4, 8)
             while len(server.requests) < target and process.poll() is None:
                 time.sleep(0.0005)
+            time.sleep(0.02)  # into the second call of a proposal whose first reply is on disk
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
@@ -43,8 +53,10 @@ def test_a_killed_portfolio_pays_nothing_twice_and_mixes_no_replies_up(tmp_path)
     with SQLiteStore(path) as store:
         for _, event in store.read("mixed"):
             history = history.after(event)
+    assert not mixed
     made = [(history.arm(trial.id), trial.text.split()[0]) for trial in history.trials if trial.id]
     assert len(made) == STEPS
     assert all(arm == model for arm, model in made)
     assert {arm for arm, _ in made} == {"a", "b"}
-    assert sum(arm.proposals for arm in history.arms.values()) == STEPS == charged
+    assert sum(arm.proposals for arm in history.arms.values()) == STEPS
+    assert charged == 2 * STEPS
