@@ -127,9 +127,21 @@ def declining(draw, form, start):
     return fence(refusal)
 
 
+@st.composite
+def inserted(draw, form, start):
+    """Draw a reply that puts one line into the start and leaves the rest alone."""
+    task = json.loads(start) if form.name == "json" else {}
+    lines, new = task.get("prompt", start).split("\n"), draw(TRICKY)
+    place = draw(st.integers(0, len(lines) - 1))
+    if form.name == "edits":
+        return f"{SEARCH}\n{lines[place]}\n{DIVIDER}\n{lines[place]}\n{new}\n{REPLACE}"
+    lines[place:place] = [new]
+    return json.dumps(task | {"prompt": "\n".join(lines)}) if form.name == "json" else fence("\n".join(lines))
+
+
 def replies(form, start):
     made = {"full": mutated, "edits": edits, "json": objects}[form.name](start)
-    return made.flatmap(wrapped) | TRICKY.flatmap(wrapped) | declining(form, start)
+    return made.flatmap(wrapped) | TRICKY.flatmap(wrapped) | declining(form, start) | inserted(form, start)
 
 
 def evaluated(form, start, reply):
