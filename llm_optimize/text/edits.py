@@ -2,11 +2,11 @@
 
 The blocks are those that aider made common and OpenEvolve, ShinkaEvolve and others use::
 
-    <<<<<<< SEARCH
-    lines as they stand in the text
-    =======
-    the lines to put there
-    >>>>>>> REPLACE
+    | <<<<<<< SEARCH
+    | lines as they stand in the text
+    | =======
+    | the lines to put there
+    | >>>>>>> REPLACE
 
 They are matched line by line, each against the text as it was shown: exactly, else without white space at the ends of
 lines, else with one indentation more or less on all of them. Nothing is guessed beyond that; a block that stands

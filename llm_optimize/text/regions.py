@@ -69,9 +69,9 @@ class Frame:
                 of it belongs where.
 
         Example:
-            >>> frame = frame_of("a\\n# EVOLVE-BLOCK-START\\nb\\n# EVOLVE-BLOCK-END\\nc")
-            >>> frame.restored("X\\n# EVOLVE-BLOCK-START\\nB\\n# EVOLVE-BLOCK-END")
-            'a\\n# EVOLVE-BLOCK-START\\nB\\n# EVOLVE-BLOCK-END\\nc'
+            >>> frame = frame_of("a\n# EVOLVE-BLOCK-START\nb\n# EVOLVE-BLOCK-END\nc")
+            >>> frame.restored("X\n# EVOLVE-BLOCK-START\nB\n# EVOLVE-BLOCK-END")
+            'a\n# EVOLVE-BLOCK-START\nB\n# EVOLVE-BLOCK-END\nc'
         """
         try:
             other = frame_of(text)

@@ -56,23 +56,9 @@ REFUSALS = [
     "Es tut mir leid, aber ich kann dabei nicht helfen.",
     "抱歉，我无法协助完成这个请求。",
 ]
-TRICKY = st.sampled_from(
-    [
-        *("# EVOLVE-BLOCK-START", "# EVOLVE-BLOCK-END", "  # EVOLVE-BLOCK-END", "b = 2", "b = 5", "a = 7", "", "\r"),
-        *(
-            "{article}",
-            "{question}",
-            "{other}",
-            "{article} {other}",
-            "{{article}}",
-            "{article",
-            "Read {article}.",
-            "```",
-            "````",
-        ),
-        *(SEARCH, DIVIDER, REPLACE, *REFUSALS),
-    ]
-)
+MARKS = ["# EVOLVE-BLOCK-START", "# EVOLVE-BLOCK-END", "  # EVOLVE-BLOCK-END", "b = 2", "b = 5", "a = 7", "", "\r"]
+SLOTS = ["{article}", "{question}", "{other}", "{article} {other}", "{{article}}", "{article", "Read {article}."]
+TRICKY = st.sampled_from([*MARKS, *SLOTS, "```", "````", SEARCH, DIVIDER, REPLACE, *REFUSALS])
 SETTINGS = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 # Any example will do: none is made smaller, and the same ones are tried each time.
 SEARCHING = settings(SETTINGS, max_examples=5000, phases=[Phase.generate], derandomize=True, database=None)
@@ -127,9 +113,21 @@ def declining(draw, form, start):
     return fence(refusal)
 
 
+@st.composite
+def inserted(draw, form, start):
+    """Draw a reply that puts one line into the start and leaves the rest alone."""
+    task = json.loads(start) if form.name == "json" else {}
+    lines, new = task.get("prompt", start).split("\n"), draw(st.sampled_from(SLOTS if "{article}" in start else MARKS))
+    place = draw(st.integers(0, len(lines) - 1))
+    if form.name == "edits":
+        return f"{SEARCH}\n{lines[place]}\n{DIVIDER}\n{lines[place]}\n{new}\n{REPLACE}"
+    lines[place:place] = [new]
+    return json.dumps(task | {"prompt": "\n".join(lines)}) if form.name == "json" else fence("\n".join(lines))
+
+
 def replies(form, start):
     made = {"full": mutated, "edits": edits, "json": objects}[form.name](start)
-    return made.flatmap(wrapped) | TRICKY.flatmap(wrapped) | declining(form, start)
+    return made.flatmap(wrapped) | TRICKY.flatmap(wrapped) | declining(form, start) | inserted(form, start)
 
 
 def evaluated(form, start, reply):

@@ -42,7 +42,7 @@ class Edits:
     do better with edits and weak ones with full texts (OpenEvolve's README); aider's benchmarks say the same.
 
     Example:
-        >>> reply = "Colder.\\n<<<<<<< SEARCH\\nt = 1\\n=======\\nt = 0\\n>>>>>>> REPLACE"
+        >>> reply = "Colder.\n<<<<<<< SEARCH\nt = 1\n=======\nt = 0\n>>>>>>> REPLACE"
         >>> Edits().read(reply, "t = 1").text
         't = 0'
     """
