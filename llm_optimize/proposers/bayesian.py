@@ -87,7 +87,10 @@ def _suggest(
 
 
 def _search(space: Space, data: _Data, *, turn: int, local: bool) -> _Search:
-    """Take turns between the two kinds of step where local ones make sense: not among noise, and until one is done."""
+    """Take turns between the two kinds of step where local ones make sense: not among noise, and until one is done.
+
+    Local ones have two turns of three while the best is new, as long as progress lasts, and else one of two.
+    """
     count = len(data.points)
     everywhere = _searched(space, _global_frame(space, data, thinned=True), data, _settled(count))
     if not local or space.choices.all():
@@ -96,7 +99,8 @@ def _search(space: Space, data: _Data, *, turn: int, local: bool) -> _Search:
     near = _searched(space, frame, data, count)
     if near.process.noise >= _NOISY:
         return _searched(space, _global_frame(space, data, thinned=False), data, _settled(count))
-    return near if frame.open and turn % 2 == 0 else everywhere
+    lately = count - int(data.scores.argmax()) <= 2 * len(space.domains) + 2
+    return near if frame.open and (turn % 3 if lately else turn % 2 == 0) else everywhere
 
 
 def _shape(space: Space, process: GaussianProcess) -> Array:
