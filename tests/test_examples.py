@@ -131,6 +131,16 @@ def test_numbers_only() -> None:
     assert history.best.score > -0.5
 
 
+def test_rosenbrock() -> None:
+    """The stand-in alone ends near the wrong end of the valley; the hybrid comes far closer to the lowest point."""
+    printed = run(str(EXAMPLES / "rosenbrock.py")).stdout
+    alone, hybrid = history_of("rosenbrock-1"), history_of("rosenbrock-2")
+    assert len(hybrid.trials) == 120
+    assert -alone.best.score > 200
+    assert -hybrid.best.score < 50
+    assert "the model alone: f is " in printed
+
+
 @pytest.mark.parametrize("asks", [False, True])
 def test_sklearn_automl(asks) -> None:
     """Four programs score to the last digit what the predecessor's log shows, with the profile or without it."""

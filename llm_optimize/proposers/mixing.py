@@ -35,7 +35,8 @@ class Quota:
         base: for any structure that the model (or the user) wrote, once.
         per_hole: as many more for each tunable value.
         polish: for the best structure, in all, for each tunable value; it gets them in portions, so that the model is
-            asked in between. Beyond them it gets one per tunable value between two proposals of the model.
+            asked in between. Beyond them it gets one per tunable value between two proposals of the model. Portions
+            double with each of the model's latest proposals, up to three, that brought nothing but other numbers.
         rungs: how often the allowance may double for a structure in the better half of those of the latest 16 ideas
             that have used theirs up; 0 for never.
 
@@ -136,7 +137,8 @@ class Hybrid:
         holes = len(best.holes)
         since = sum(candidate_id > _last_idea(history) for candidate_id in best.tuned)
         left = self.quota.polish * holes - best.tuned_count
-        return min(self.quota.share(holes) - since, max(left, holes - since))
+        idle = self.numeric.structures.idle(history)
+        return min(self.quota.share(holes, idle) - since, max(left, (holes << idle) - since))
 
 
 def _last_idea(history: History) -> int:

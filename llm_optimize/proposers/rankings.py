@@ -26,13 +26,16 @@ class Ranking:
 
     Attributes:
         rows: (-score, position), sorted; the scores are those of the latest history that was followed.
+        held: the positions alone.
     """
 
     rows: list[tuple[float, int]] = field(default_factory=list)
+    held: set[int] = field(default_factory=set)
 
     def add(self, position: int, score: float) -> None:
         """Put a trial in."""
         insort(self.rows, (-score, position))
+        self.held.add(position)
 
     def move(self, position: int, before: float, after: float) -> None:
         """Put a trial where its changed score belongs."""
@@ -51,8 +54,8 @@ class Ranking:
         told = len(history.trials)
         if not changed:
             return (position for _, position in self.rows if position < told)
-        held = {position for _, position in self.rows if position in changed and position < told}
+        here = [position for position in changed if position in self.held and position < told]
         rows = (row for row in self.rows if row[1] < told and row[1] not in changed)
-        scores = ((history.trials[position].score, position) for position in held)
+        scores = ((history.trials[position].score, position) for position in here)
         moved = sorted((-score, position) for score, position in scores if score is not None)
         return (position for _, position in heapq.merge(rows, moved))

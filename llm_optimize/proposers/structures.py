@@ -11,7 +11,7 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from llm_optimize.proposers.rankings import Ranking
@@ -36,6 +36,7 @@ _LATEST_KEPT = 800
 _BLOCK = 200
 _TOP = 32
 _LATEST_IDEAS = 16
+_IDLE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,21 @@ class StructureIndex:
             waiting = Counter(self._key(one.text) for one in history.pending if is_numeric(one))
             found = ((key, self._structures[key]) for key in keys)
             return [self._standing(history, key, one, waiting[key]) for key, one in found if one.holes]
+
+    def idle(self, history: History) -> int:
+        """Return how many of the latest candidates that no numeric engine made, up to 3 in a row, brought nothing.
+
+        Neither a new structure nor the best values of a known one: that is work for an engine.
+        """
+        with self._lock:
+            self._follow(history)
+            known = bisect_left(self._ideas, len(history.trials))
+            latest = reversed(self._ideas[max(0, known - _IDLE) : known])
+            return sum(1 for _ in takewhile(lambda position: self._brought_nothing(history, position), latest))
+
+    def _brought_nothing(self, history: History, position: int) -> bool:
+        structure = self._structures[self._keys[position]]
+        return structure.positions[0] < position and next(self._ranked(history, structure), None) != position
 
     def matches(self, key: str, text: str) -> bool:
         """Return whether ``text`` has the structure ``key``."""

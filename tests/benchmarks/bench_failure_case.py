@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="1 seed, 30 evaluations")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--evaluations", type=int, default=100)
+    parser.add_argument("--evaluations", type=int, default=150)
     options = parser.parse_args()
     seeds, evaluations = (1, 30) if options.quick else (options.seeds, options.evaluations)
     os.environ.setdefault("OPENAI_API_KEY", "no key is needed on 127.0.0.1")

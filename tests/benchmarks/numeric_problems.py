@@ -177,7 +177,7 @@ SUITE: dict[str, Callable[[random.Random], _Made]] = {
     "hartmann 6": _fixed(hartmann, *[(0.0, 1.0)] * 6),
     "mixed 4": mixed,
 }
-"""What the engines are compared on, and what choices in them were looked at on."""
+"""What the engines are compared on; choices in our own were looked at here, on seeds 0 to 2."""
 
 HELD_OUT: dict[str, Callable[[random.Random], _Made]] = {
     "ackley 5": _moved(ackley, -32.768, 32.768, 25),

@@ -6,6 +6,7 @@ import math
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 
@@ -118,6 +119,25 @@ def test_model_is_asked_again_and_again():
     # A new structure's share, one step up on each of two rungs, and the best one's portion.
     assert max(gaps) <= (1 + 1 + 2 + 1) * Quota().share(2) + 1
     assert len(model.calls) >= 7
+
+
+def test_model_that_writes_nothing_but_other_numbers_is_asked_less_often():
+    """While its drafts are worse values of a known structure, the gaps grow to eight evaluations for each number."""
+
+    class Fiddler:
+        calls: ClassVar[list[int]] = []
+
+        def propose(self, history, n):
+            self.calls.append(history.next_id)
+            text = CURVE.replace("4.0", f"4.{len(self.calls):03d}")
+            return Proposal((Draft(text, "a little more", "chat:fiddler"),), Usage(calls=1))
+
+    history = begin(CURVE)
+    proposer = Hybrid(Fiddler(), NumericProposer(engine="random"))
+    for _ in range(110):
+        history = step(history, proposer)
+    gaps = [later - earlier - 1 for earlier, later in zip(Fiddler.calls, Fiddler.calls[1:], strict=False)]
+    assert gaps[-3:] == [16, 16, 16]
 
 
 def test_text_without_numbers_leaves_everything_to_the_model():
