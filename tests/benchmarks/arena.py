@@ -7,7 +7,7 @@ for 0 and cannot work with scores below it. What counts is what the scorer was a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -17,12 +17,15 @@ from standins.skills import FAST, SKILLS
 from tasks.automl import Automl
 from tasks.registry import TASKS
 
+from llm_optimize import Limits, Sandbox
 from llm_optimize.core.types import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tasks.task import Task
+
+    from llm_optimize.scorers.code_tests import CodeTests
 
 __all__ = ["SCALES", "Arena", "Judged", "Meter", "Point", "judge", "unit"]
 
@@ -69,7 +72,14 @@ def _task(name: str, seed: int) -> Task:
     task = TASKS[name](seed)
     if name == "automl":  # one of its three data sets, the one with the most classes: the others cost time alone
         return replace(task, score=Automl({"digits": cast("Automl", task.score).parts["digits"]}))
+    if name == "code golf":  # a right program takes milliseconds, and an edit in twenty never ends
+        return replace(task, score=replace(cast("CodeTests", task.score), box=_box()))
     return task
+
+
+@cache
+def _box() -> Sandbox:
+    return Sandbox(limits=Limits(wall_s=20, cpu_s=0.3))
 
 
 @lru_cache(maxsize=200_000)

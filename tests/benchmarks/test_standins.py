@@ -143,6 +143,7 @@ def test_the_current_candidate_and_what_is_said_of_it_are_found_in_every_format(
     assert WORDS in asked.feedback
     assert asked.edits == (name == "openevolve")
     assert not asked.failed
+    assert asked.base.score == (None if name == "gepa" else 0.25)
 
 
 @pytest.mark.parametrize("name", ["ours", "openevolve"])

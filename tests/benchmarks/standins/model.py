@@ -184,7 +184,8 @@ class StandIn:
         named = [inner(one.text) for one in asked.shown if one.number in asked.partners and inner(one.text) != base]
         if named:
             return dice.choice(named)
-        known = next((one.score for one in asked.shown if inner(one.text) == base and one.score is not None), None)
+        mine = [one for one in (*asked.shown, asked.base) if one is not None and inner(one.text) == base]
+        known = next((one.score for one in mine if one.score is not None), None)
         others = [
             inner(one.text)
             for one in asked.shown

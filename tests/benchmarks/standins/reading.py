@@ -7,7 +7,7 @@ just before it or just behind it say how it did; the one that stands under the w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def read(messages: Sequence[tuple[str, str]], is_candidate: Callable[[str], bool
     shown, preamble = _shown(text.split("\n"), is_candidate)
     marked = [one for one in shown if one.current]
     base = marked[-1] if marked else (shown[-1] if shown else None)
+    if base is not None and base.score is None and not base.failed:  # said before all candidates
+        base = replace(base, score=_score([], preamble))
     feedback = base.said if base is not None else ""
     edits = "<<<<<<< SEARCH" in last
     asks = _without_blocks(last)
