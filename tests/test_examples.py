@@ -132,12 +132,12 @@ def test_numbers_only() -> None:
 
 
 def test_rosenbrock() -> None:
-    """The stand-in alone ends near the wrong end of the valley; the hybrid comes far closer to the lowest point."""
+    """The stand-in alone ends near the wrong end of the valley; the hybrid arrives at the lowest point."""
     printed = run(str(EXAMPLES / "rosenbrock.py")).stdout
     alone, hybrid = history_of("rosenbrock-1"), history_of("rosenbrock-2")
     assert len(hybrid.trials) == 120
     assert -alone.best.score > 200
-    assert -hybrid.best.score < 50
+    assert -hybrid.best.score < 1
     assert "the model alone: f is " in printed
 
 

@@ -81,9 +81,8 @@ def main() -> None:
     for name, runs in (("model alone", alone), ("hybrid", mixed)):
         lowest = [one[0] for one in runs]
         below = sum(value < WANTED for value in lowest)
-        print(
-            f"{name}: median {statistics.median(lowest):.3g}, worst {max(lowest):.3g}, below {WANTED:g}: {below}/{seeds}"
-        )
+        share = f"below {WANTED:g}: {below}/{seeds}"
+        print(f"{name}: median {statistics.median(lowest):.3g}, worst {max(lowest):.3g}, {share}")
 
 
 if __name__ == "__main__":
