@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["Contribution", "Hybrid", "Quota", "who_did_what"]
 
 
+_WEIGHED = 48  # of the latest evaluations: who has improved on the best is looked up among them
+_LEAST = 0.2  # of the evaluations are for either side, whatever it brings
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """How many numeric evaluations a structure gets, by its number of tunable values.
@@ -93,7 +97,7 @@ class Hybrid:
         """
         if self.chat is None:
             return self.numeric.propose(history, n)
-        for group, allowance in self._due(history):
+        for group, allowance in self._due(history) if _is_turn_of_numbers(history) else ():
             proposal = self.numeric.refine(history, group, min(n, allowance))
             if proposal.drafts:
                 return proposal
@@ -139,6 +143,29 @@ class Hybrid:
         left = self.quota.polish * holes - best.tuned_count
         idle = self.numeric.structures.idle(history)
         return min(self.quota.share(holes, idle) - since, max(left, (holes << idle) - since))
+
+
+def _is_turn_of_numbers(history: History) -> bool:
+    """Say whether numeric candidates have had less than the part of the latest evaluations that they have earned.
+
+    Each side's rate is its improvements on the best per evaluation among the latest, with one success and one failure
+    taken for granted; the engine's part is its rate by the sum of both, within bounds.
+    """
+    latest = history.recent(_WEIGHED)
+    before = history.as_of(len(history.trials) - len(latest)).best
+    record = None if before is None else before.score
+    had, earned = {True: 0, False: 0}, {True: 1, False: 1}
+    for trial in latest:
+        improved = trial.score is not None and (record is None or trial.score > record)
+        record = trial.score if improved else record
+        if trial.candidate.origin != "start":
+            had[is_numeric(trial.candidate)] += 1
+            earned[is_numeric(trial.candidate)] += improved
+    for candidate in history.pending:
+        had[is_numeric(candidate)] += candidate.origin != "start"
+    rate = {numeric: earned[numeric] / (had[numeric] + 2) for numeric in (True, False)}
+    part = min(max(rate[True] / (rate[True] + rate[False]), _LEAST), 1 - _LEAST)
+    return had[True] < part * (had[True] + had[False] + 1)
 
 
 def _last_idea(history: History) -> int:
