@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 RIVALS = ("gepa", "gepa:examples", "openevolve", "best_of_n", "plain chat")
 LEVEL = 0.05
+FEWEST = 6  # seeds: with five the smallest p-value there can be is 0.0625
 WIDTHS = (("system", -24), ("median", 8), ("95 % interval", 18), ("rank", 7), ("p", 8), ("evaluations", 13))
 HEAD = "  " + "".join(f"{word:<{-width}}" if width < 0 else f"{word:>{width}}" for word, width in WIDTHS)
 HEAD += f"{'distinct':>10}{'calls':>7}{'s':>7}"
@@ -186,6 +187,8 @@ def main() -> None:
     print(f"Its rates: {RATES}")
     print(f"{limit} {given.by}, {seeds} seeds; values from 0 to 1, see arena.SCALES")
     print("\n".join(f"{name} is not installed: left out" for name in wanted if name not in systems))
+    if seeds < FEWEST:
+        print(f"with fewer than {FEWEST} seeds the test can never tell anybody apart: ties below mean nothing")
     began, runs = time.perf_counter(), []
     for task in tasks:
         playing = [name for name in systems if plays(name, Arena(task, 0, limit))]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make"]
 
+_IDEAS = 0.08  # of the edits begin with another idea
 _WORD = re.compile(r"\w")
 _SIMPLE = re.compile(r"^\s*(?!def |for |while |if |elif |else|return |import |from |@)\S")
 _HEADER = re.compile(r"^\s*(?:def|for|while|if|elif|else)\b.*:$")
@@ -35,9 +36,16 @@ def make(worth: Callable[[str], float], task: Task) -> Skill:
     """Return the skill; ``worth`` scores a text, the task says which function it is."""
     ideas = next(IDEAS[at] for at, golf in enumerate(GOLF) if golf.does in task.task)
 
+    def idea(_text: str, dice: Random) -> str:
+        """Write another idea down, squeezed already here and there."""
+        text = dice.choice(ideas)
+        for _ in range(dice.randrange(4)):
+            text = dice.choice((_renamed, _squeezed, _narrow, _joined))(text, dice)
+        return text
+
     def edit(text: str, dice: Random) -> str:
-        if dice.random() < 0.08:
-            return dice.choice(ideas)
+        if dice.random() < _IDEAS:
+            return idea(text, dice)
         return dice.choices(_EDITS, _WEIGHTS)[0](text, dice)
 
     def combine(_: str, other: str, dice: Random) -> str:
@@ -53,7 +61,7 @@ def make(worth: Callable[[str], float], task: Task) -> Skill:
             return repair(text)
         return None
 
-    return Skill(_knows, edit, lambda _, dice: dice.choice(ideas), mend, repair, combine, _spoil, worth)
+    return Skill(_knows, edit, idea, mend, repair, combine, _spoil, worth)
 
 
 def _knows(text: str) -> bool:

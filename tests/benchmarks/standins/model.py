@@ -2,6 +2,10 @@
 
 What it says is a function of the prompt, its seed and the number of the call: nothing is remembered but that number. It
 is the same for every system that asks; it cannot tell them apart.
+
+What it cannot do limits what a comparison with it says: of earlier attempts it uses that it does not repeat those
+that it is shown, and that it may combine with a better one; it draws no lesson from a list of failures, as a model
+might. It does not write JSON for typed candidates, which no task here has.
 """
 
 from __future__ import annotations
