@@ -23,9 +23,32 @@ if TYPE_CHECKING:
     from llm_optimize.errors import LLMOptimizeError
     from llm_optimize.llm.fake import ScriptedModel
     from llm_optimize.optimize import Result
+    from llm_optimize.proposers.bandit import Bandit, Weights
+    from llm_optimize.proposers.best_of_n import BestOfN
+    from llm_optimize.proposers.brief import Angle
     from llm_optimize.proposers.chat import ChatProposer
-    from llm_optimize.proposers.mixing import Hybrid
+    from llm_optimize.proposers.escalation import Escalation
+    from llm_optimize.proposers.forms.edits import Edits
+    from llm_optimize.proposers.forms.full_text import FullText
+    from llm_optimize.proposers.forms.typed_json import TypedJSON
+    from llm_optimize.proposers.lessons import Lessons
+    from llm_optimize.proposers.mixing import Hybrid, Quota
+    from llm_optimize.proposers.novelty import Novelty
     from llm_optimize.proposers.numeric import NumericProposer
+    from llm_optimize.proposers.parents.best import Best
+    from llm_optimize.proposers.parents.crossover import Crossover
+    from llm_optimize.proposers.parents.features import Feature
+    from llm_optimize.proposers.parents.islands import Islands
+    from llm_optimize.proposers.parents.pareto_front import ParetoFront
+    from llm_optimize.proposers.parents.restart import Restart
+    from llm_optimize.proposers.parents.softmax import Softmax
+    from llm_optimize.proposers.parents.tournament import Tournament
+    from llm_optimize.proposers.portfolio import Portfolio
+    from llm_optimize.proposers.repair import Repair
+    from llm_optimize.proposers.window import Window
+    from llm_optimize.proposers.windows.diverse import Diverse
+    from llm_optimize.proposers.windows.recent import Recent
+    from llm_optimize.proposers.windows.top import Top
     from llm_optimize.sandbox import Finished, Limits, Sandbox
     from llm_optimize.scorers.combining import Minimize
     from llm_optimize.stores.memory import MemoryStore
@@ -34,41 +57,66 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AllOf",
+    "Angle",
     "AnyOf",
+    "Bandit",
+    "Best",
+    "BestOfN",
     "Box",
     "Budget",
     "Candidate",
     "ChatProposer",
+    "Crossover",
+    "Diverse",
     "Draft",
+    "Edits",
+    "Escalation",
     "Evaluation",
     "Failure",
+    "Feature",
     "Finished",
+    "FullText",
     "History",
     "Hybrid",
+    "Islands",
     "LLMOptimizeError",
+    "Lessons",
     "Limits",
     "MaxSteps",
     "MemoryStore",
     "Message",
     "Minimize",
     "Noise",
+    "Novelty",
     "NumericProposer",
+    "ParetoFront",
     "Plateau",
+    "Portfolio",
     "Problem",
     "Proposal",
+    "Quota",
+    "Recent",
+    "Repair",
     "Reply",
     "Request",
+    "Restart",
     "Result",
     "SQLiteStore",
     "Sandbox",
     "ScriptedModel",
+    "Softmax",
     "StopFile",
     "Study",
     "Suspicious",
     "TargetScore",
+    "Top",
+    "Tournament",
     "Trial",
+    "TypedJSON",
     "Usage",
     "WallClock",
+    "Weights",
+    "Window",
     "constants",
     "core",
     "errors",
@@ -92,9 +140,32 @@ _HOMES = {
     "errors": ("LLMOptimizeError",),
     "llm.fake": ("ScriptedModel",),
     "optimize": ("Result",),
+    "proposers.bandit": ("Bandit", "Weights"),
+    "proposers.best_of_n": ("BestOfN",),
+    "proposers.brief": ("Angle",),
     "proposers.chat": ("ChatProposer",),
-    "proposers.mixing": ("Hybrid",),
+    "proposers.escalation": ("Escalation",),
+    "proposers.forms.edits": ("Edits",),
+    "proposers.forms.full_text": ("FullText",),
+    "proposers.forms.typed_json": ("TypedJSON",),
+    "proposers.lessons": ("Lessons",),
+    "proposers.mixing": ("Hybrid", "Quota"),
+    "proposers.novelty": ("Novelty",),
     "proposers.numeric": ("NumericProposer",),
+    "proposers.parents.best": ("Best",),
+    "proposers.parents.crossover": ("Crossover",),
+    "proposers.parents.features": ("Feature",),
+    "proposers.parents.islands": ("Islands",),
+    "proposers.parents.pareto_front": ("ParetoFront",),
+    "proposers.parents.restart": ("Restart",),
+    "proposers.parents.softmax": ("Softmax",),
+    "proposers.parents.tournament": ("Tournament",),
+    "proposers.portfolio": ("Portfolio",),
+    "proposers.repair": ("Repair",),
+    "proposers.window": ("Window",),
+    "proposers.windows.diverse": ("Diverse",),
+    "proposers.windows.recent": ("Recent",),
+    "proposers.windows.top": ("Top",),
     "sandbox": ("Finished", "Limits", "Sandbox"),
     "scorers.combining": ("Minimize",),
     "stores.memory": ("MemoryStore",),

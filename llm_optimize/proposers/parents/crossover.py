@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from llm_optimize.core.types import Evaluation
 from llm_optimize.proposers.parents.best import Best
 from llm_optimize.proposers.parents.checks import check_method, check_number, check_whole
-from llm_optimize.proposers.parents.resemblance import distance
 from llm_optimize.proposers.seeding import dice
+from llm_optimize.text.sketches import distance, sketch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,8 @@ def _complements(first: Trial, others: Sequence[Trial]) -> list[Trial]:
     """Return those that have something to give, the one with most to give first; of equals the better one."""
     ahead = [(_ahead(trial, first), trial) for trial in others]
     if not any(gain > 0 for gain, _ in ahead):
-        ahead = [(distance(trial.text, first.text), trial) for trial in others]
+        mark = sketch(first.text)
+        ahead = [(distance(sketch(trial.text), mark), trial) for trial in others]
     return [trial for gain, trial in sorted(ahead, key=lambda row: -row[0]) if gain > 0]
 
 
