@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.pooling import estimates
 from llm_optimize.errors import BadInput
 
@@ -64,11 +65,8 @@ class Noise:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done."""
-        for name, least in (("repeats", _TWICE), ("fresh", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                msg = f"noise {name} is {value!r}: give a whole number, at least {least}"
-                raise BadInput(msg)
+        check_whole("noise repeats", self.repeats, _TWICE)
+        check_whole("noise fresh", self.fresh, 1)
         if not 0 <= self.share < 1:
             msg = f"noise share is {self.share!r}: give a share from 0 to below 1"
             raise BadInput(msg)

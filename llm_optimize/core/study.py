@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize.core.budget import Budget
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.events import Guided, Proposed, Retold, Told
 from llm_optimize.core.hand import accepted_by_hand, checked
 from llm_optimize.core.journal import Journal
@@ -101,7 +102,8 @@ class Study:
         Raises:
             BadInput: ``parallel``, ``ideas``, ``eval_timeout`` or ``noise`` makes no sense.
         """
-        _check_at_least_one(parallel=parallel, ideas=ideas)
+        check_whole("parallel", parallel, 1)
+        check_whole("ideas", ideas, 1)
         if eval_timeout is not None and not eval_timeout > 0:
             msg = f"eval_timeout is {eval_timeout!r} s: give more than 0, or None for no limit"
             raise BadInput(msg)
@@ -201,7 +203,7 @@ class Study:
             ModelError: the proposer's model could not answer.
             BudgetExceeded: its next call would pass a cap.
         """
-        _check_at_least_one(n=n)
+        check_whole("n", n, 1)
         self._open()
         self._journal.refresh()
         self._propose_start()
@@ -353,10 +355,3 @@ class Study:
 
 def _number(candidate: Candidate | int) -> int:
     return candidate if isinstance(candidate, int) else candidate.id
-
-
-def _check_at_least_one(**numbers: int) -> None:
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            msg = f"{name} is {value!r}: give an integer of 1 or more"
-            raise BadInput(msg)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from llm_optimize.core.chat import Message, Reply, Request, ToolSpec
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput, BadReply, ModelRefused
 from llm_optimize.llm.failures import one_line
@@ -86,9 +87,7 @@ def ask(  # noqa: PLR0913 - what is asked, of whom, and how often
         Point(x=3)
     """
     check_type(reply_type)
-    if isinstance(repairs, bool) or not isinstance(repairs, int) or repairs < 0:
-        msg = f"repairs is {repairs!r}: give a whole number, at least 0"
-        raise BadInput(msg)
+    check_whole("repairs", repairs, 0)
     if not messages:
         msg = "messages: there are none; give at least the user's"
         raise BadInput(msg)

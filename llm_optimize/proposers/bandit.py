@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from llm_optimize.core.checks import check_number
 from llm_optimize.errors import BadInput
 from llm_optimize.proposers.seeding import dice
 
@@ -79,9 +80,9 @@ class Bandit:
 
     def __post_init__(self) -> None:
         """Refuse what is no share."""
-        _check_range("discount", self.discount, 0.0, 1.0)
-        _check_range("explore", self.explore, 0.0, 1.0)
-        _check_range("thrift", self.thrift, 0.0, 10.0)
+        check_number("discount", self.discount, 0, 1)
+        check_number("explore", self.explore, 0, 1)
+        check_number("thrift", self.thrift, 0, 10)
 
     def rank(self, history: History, arms: Mapping[str, Arm]) -> Sequence[str]:
         """Return the arms by what a draw promises for their price, untried ones first."""
@@ -166,9 +167,3 @@ def costs(arms: Mapping[str, Arm]) -> dict[str, float]:
     each = {name: unit(arm.cost) / (arm.candidates + arm.empty) for name, arm in arms.items() if arm.proposals}
     usual = sum(each.values()) / len(each)
     return {name: max(each[name] / usual, _LEAST) if name in each else 1.0 for name in arms}
-
-
-def _check_range(name: str, value: object, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        msg = f"{name} is {value!r}: give a number from {low:g} to {high:g}"
-        raise BadInput(msg)

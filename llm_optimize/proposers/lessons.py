@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Learned, Usage
 from llm_optimize.errors import BudgetExceeded, ModelError
 from llm_optimize.proposers.measuring import Measure, Steady
 from llm_optimize.proposers.reflecting import Batch, Reflecting, listed
 from llm_optimize.proposers.seeding import dice
-from llm_optimize.proposers.window import check_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,7 +79,8 @@ class Lessons:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts("lessons", every=(self.every, 2), most=(self.most, 1))
+        check_whole("lessons: every", self.every, 2)
+        check_whole("lessons: most", self.most, 1)
 
     def due(self, history: History, allowance: int) -> Batch:
         """Return what to learn from now; an empty batch if it is not complete, or another proposal's to look after.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_optimize.errors import BadInput
+from llm_optimize.core.checks import check_whole
 
 if TYPE_CHECKING:
     from llm_optimize.core.history import History
@@ -40,9 +40,7 @@ class Repair:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 1:
-            msg = f"repair: depth is {self.depth!r}: give a whole number, at least 1"
-            raise BadInput(msg)
+        check_whole("repair: depth", self.depth, 1)
 
     def note(self, history: History) -> str:
         """Return what the model is asked for, or nothing where a candidate has a score or none has failed."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
-from llm_optimize.errors import BadInput
+from llm_optimize.core.checks import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
 
-__all__ = ["Window", "WindowPolicy", "check_counts", "is_ascending", "rounding_of"]
+__all__ = ["Window", "WindowPolicy", "is_ascending", "rounding_of"]
 
 _FAILURES_AMONG = 50  # failures are looked for among so many of the latest trials, which bounds the cost of a prompt
 
@@ -70,7 +70,9 @@ class Window:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts("window", best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0))
+        check_whole("window: best", self.best, 1)
+        check_whole("window: recent", self.recent, 0)
+        check_whole("window: failed", self.failed, 0)
 
     @property
     def rule(self) -> str:
@@ -87,22 +89,6 @@ class Window:
         recent = tail[: capacity if len(history.trials) <= capacity else self.recent]
         failed = [trial for trial in tail[len(recent) :] if trial.score is None][: self.failed]
         return list({t.id: t for t in chain(best[:1], recent[:1], best[1:], recent, failed)}.values()) or tail[:1]
-
-
-def check_counts(what: str, **counts: tuple[object, int]) -> None:
-    """Refuse what cannot be counted.
-
-    Args:
-        what: the policy, for the message.
-        counts: by the name of the field, its value and the least that it may be.
-
-    Raises:
-        BadInput: a value is no whole number, or too small.
-    """
-    for name, (value, least) in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            msg = f"{what}: {name} is {value!r}: give a whole number, at least {least}"
-            raise BadInput(msg)
 
 
 def is_ascending(window: WindowPolicy) -> bool:

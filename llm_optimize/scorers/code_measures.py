@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Evaluation, Failure
 from llm_optimize.errors import BadInput
 from llm_optimize.sandbox.checking import as_cases
@@ -143,9 +144,7 @@ class Speed:
         if self.clock not in ("wall", "cpu"):
             msg = f"clock is {self.clock!r}: give wall or cpu"
             raise BadInput(msg)
-        if isinstance(self.repeats, bool) or not isinstance(self.repeats, int) or self.repeats < 1:
-            msg = f"repeats is {self.repeats!r}: give a whole number of at least 1"
-            raise BadInput(msg)
+        check_whole("repeats", self.repeats, 1)
         object.__setattr__(self, "cases", as_cases(self.cases) if len(self.cases) else ())
 
     def __call__(self, subject: Subject) -> Outcome:

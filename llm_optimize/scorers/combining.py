@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.types import Evaluation, Failure, Usage, is_comparable
 from llm_optimize.errors import BadInput
@@ -204,9 +205,7 @@ class Repeated:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done."""
-        if isinstance(self.times, bool) or not isinstance(self.times, int) or self.times < 1:
-            msg = f"repeated: times is {self.times!r}: give a whole number, at least 1"
-            raise BadInput(msg)
+        check_whole("repeated: times", self.times, 1)
         if self.by not in {"mean", "median"}:
             msg = f"repeated: by is {self.by!r}: give 'mean' or 'median'"
             raise BadInput(msg)

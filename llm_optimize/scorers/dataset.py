@@ -28,6 +28,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.history import same_text
 from llm_optimize.core.metering import current_scope, entered
 from llm_optimize.core.scoring import evaluate
@@ -122,10 +123,8 @@ class DatasetScorer:
             if not callable(function):
                 msg = f"{name} is {type(function).__name__}: give a function of two arguments"
                 raise BadInput(msg)
-        for name, value, least in (("parallel", self.parallel, 1), ("worst", self.worst, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                msg = f"{name} is {value!r}: give an integer of {least} or more"
-                raise BadInput(msg)
+        check_whole("parallel", self.parallel, 1)
+        check_whole("worst", self.worst, 0)
         if self.on_error is not None and not is_comparable(self.on_error):
             msg = f"on_error is {self.on_error!r}: give the score of an example that fails, a finite number, or None"
             raise BadInput(msg)

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize import llm
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Failure, Usage
-from llm_optimize.errors import BadInput, BadReply
+from llm_optimize.errors import BadReply
 from llm_optimize.llm.structured import ask
 from llm_optimize.scorers.spreading import spread
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.chat import Message, Reply, Request
     from llm_optimize.core.protocols import ChatModel
 
-__all__ = ["CODE_FIELD", "LONGEST", "Judge", "Judgement", "check_count", "consult", "judge_model", "reply_type"]
+__all__ = ["CODE_FIELD", "LONGEST", "Judge", "Judgement", "consult", "judge_model", "reply_type"]
 
 CODE_FIELD = "fence_code"
 LONGEST = 200_000
@@ -79,8 +80,8 @@ class Judge:
         Raises:
             BadInput: see the message.
         """
-        check_count("samples", self.samples)
-        check_count("longest", self.longest)
+        check_whole("samples", self.samples, 1)
+        check_whole("longest", self.longest, 1)
         object.__setattr__(self, "_connected", judge_model(self.model))
 
     @property
@@ -112,17 +113,6 @@ def judge_model(model: object) -> ChatModel:
         BadInput: it is nothing that can be asked.
     """
     return llm.connect(model, role=_ROLE)
-
-
-def check_count(name: str, count: object) -> None:
-    """Make sure that ``count`` is a whole number, at least 1.
-
-    Raises:
-        BadInput: it is not.
-    """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        msg = f"{name} is {count!r}: give a whole number, at least 1"
-        raise BadInput(msg)
 
 
 def reply_type(name: str, fields: Mapping[str, Any], code: str) -> type[BaseModel]:

@@ -12,12 +12,13 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from llm_optimize.core.chat import Message
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Evaluation, Failure, Usage
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.failures import one_line
 from llm_optimize.scorers.calibration import calibrated
 from llm_optimize.scorers.fencing import code_of, fenced
-from llm_optimize.scorers.judging import CODE_FIELD, Judge, check_count, reply_type
+from llm_optimize.scorers.judging import CODE_FIELD, Judge, reply_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,7 +175,7 @@ class PairwiseJudge(Judge):
             BadInput: fewer than two examples, or a verdict that is none of these.
             ModelError: the model did not answer.
         """
-        check_count("repeats", repeats)
+        check_whole("repeats", repeats, 1)
         for index, (_, _, known) in enumerate(examples):
             if known not in _WINS.values():
                 msg = f"examples: the verdict of number {index} is {known!r}; give 1.0, 0.5 or 0.0"

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Protocol
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Racing:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _check_count("Racing.block", self.block, 1)
-        _check_count("Racing.least", self.least, 2)
+        check_whole("Racing.block", self.block, 1)
+        check_whole("Racing.least", self.least, 2)
         if not 0 < self.alpha < 1:
             msg = f"Racing.alpha is {self.alpha!r}: give the level of the test, above 0 and below 1"
             raise BadInput(msg)
@@ -108,7 +109,7 @@ class FixedGate:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _check_count("FixedGate.size", self.size, 1)
+        check_whole("FixedGate.size", self.size, 1)
         if not math.isfinite(self.margin):
             msg = f"FixedGate.margin is {self.margin!r}: give a finite number"
             raise BadInput(msg)
@@ -175,12 +176,6 @@ def t_test_less(differences: Sequence[float], total: int | None = None) -> float
     t = mean / (spread * math.sqrt(unseen / n))
     tail = _beta_share((n - 1) / 2, 0.5, (n - 1) / (n - 1 + t * t)) / 2
     return tail if t < 0 else 1 - tail
-
-
-def _check_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        msg = f"{name} is {value!r}: give an integer of {least} or more"
-        raise BadInput(msg)
 
 
 def _beta_share(a: float, b: float, x: float) -> float:

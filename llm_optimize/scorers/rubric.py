@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.chat import Message
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Evaluation, Failure
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.failures import one_line
 from llm_optimize.scorers.calibration import calibrated
 from llm_optimize.scorers.fencing import code_of, fenced
-from llm_optimize.scorers.judging import CODE_FIELD, Judge, check_count, reply_type
+from llm_optimize.scorers.judging import CODE_FIELD, Judge, reply_type
 from llm_optimize.scorers.scaling import finite
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class RubricJudge(Judge):
             ModelError: the model did not answer.
         """
         low, high = self.scale
-        check_count("repeats", repeats)
+        check_whole("repeats", repeats, 1)
         for index, (_, score) in enumerate(examples):
             if not (finite(score) and low <= score <= high):
                 msg = f"examples: the score of number {index} is {score!r}; give one from {low:g} to {high:g}"

@@ -82,8 +82,8 @@ def test_an_estimate_makes_up_for_easy_examples() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Racing(block=0), "Racing.block is 0: give an integer of 1 or more"),
-        (lambda: Racing(least=1), "Racing.least is 1: give an integer of 2 or more"),
+        (lambda: Racing(block=0), "Racing.block is 0: give a whole number, at least 1"),
+        (lambda: Racing(least=1), "Racing.least is 1: give a whole number, at least 2"),
         (lambda: Racing(alpha=1.0), "Racing.alpha is 1.0"),
         (lambda: FixedGate(0), "FixedGate.size is 0"),
         (lambda: FixedGate(margin=float("nan")), "FixedGate.margin is nan"),

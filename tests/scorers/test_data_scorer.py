@@ -240,7 +240,7 @@ def test_the_order_of_racing_differs_between_candidates() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"parallel": 0}, "parallel is 0: give an integer of 1 or more"),
+        ({"parallel": 0}, "parallel is 0: give a whole number, at least 1"),
         ({"worst": -1}, "worst is -1"),
         ({"on_error": float("nan")}, "on_error is nan"),
         ({"racing": True}, r"racing is True: give Racing\(\), FixedGate\(\) or None"),

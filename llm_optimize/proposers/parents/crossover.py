@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.checks import check_number, check_whole
 from llm_optimize.core.types import Evaluation
 from llm_optimize.proposers.parents.best import Best
-from llm_optimize.proposers.parents.checks import check_method, check_number, check_whole
+from llm_optimize.proposers.parents.policy import check_method
 from llm_optimize.proposers.seeding import dice
 from llm_optimize.text.sketches import distance, sketch
 

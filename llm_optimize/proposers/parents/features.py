@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Evaluation
 from llm_optimize.errors import BadInput
-from llm_optimize.proposers.parents.checks import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,12 @@ from bisect import insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.checks import check_number, check_whole
 from llm_optimize.errors import BadInput
 from llm_optimize.proposers.parents.best import Best
-from llm_optimize.proposers.parents.checks import check_method, check_number, check_whole
 from llm_optimize.proposers.parents.features import Feature
 from llm_optimize.proposers.parents.following import Following, first_score
+from llm_optimize.proposers.parents.policy import check_method
 from llm_optimize.proposers.parents.softmax import Softmax
 from llm_optimize.proposers.seeding import dice
 

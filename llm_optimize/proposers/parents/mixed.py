@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.checks import check_number
 from llm_optimize.errors import BadInput
-from llm_optimize.proposers.parents.checks import check_method, check_number
+from llm_optimize.proposers.parents.policy import check_method
 from llm_optimize.proposers.seeding import dice
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from llm_optimize.errors import BadInput
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
 
-__all__ = ["ParentPolicy", "Selection"]
+__all__ = ["ParentPolicy", "Selection", "check_method"]
 
 
 class ParentPolicy(Protocol):
@@ -47,3 +49,15 @@ class Selection(ParentPolicy, Protocol):
             dice: the only source of random numbers.
         """
         ...
+
+
+def check_method(field: str, value: object, method: str) -> None:
+    """Refuse an object that lacks a method which a policy calls.
+
+    Raises:
+        BadInput: it has none of this name.
+    """
+    if isinstance(value, type) or not callable(getattr(value, method, None)):
+        example = "Softmax()" if method == "among" else "Best()"
+        msg = f"{field} is {value!r}: give a parent policy with the method {method}(), such as {example}"
+        raise BadInput(msg)

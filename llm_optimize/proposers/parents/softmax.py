@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_optimize.proposers.parents.checks import check_number, check_whole
+from llm_optimize.core.checks import check_number, check_whole
 from llm_optimize.proposers.seeding import dice
 
 if TYPE_CHECKING:

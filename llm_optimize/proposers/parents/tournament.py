@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_optimize.proposers.parents.checks import check_whole
+from llm_optimize.core.checks import check_whole
 from llm_optimize.proposers.seeding import dice
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.errors import BadInput
-from llm_optimize.proposers.window import check_counts
+from llm_optimize.core.checks import check_number, check_whole
 from llm_optimize.text.sketches import distance, sketch
 
 if TYPE_CHECKING:
@@ -65,13 +64,10 @@ class Diverse:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts("window", best=(self.best, 1), recent=(self.recent, 0), failed=(self.failed, 0), far=(self.far, 0))
-        if self.best > _MOST:
-            msg = f"window: best is {self.best}: give at most {_MOST}"
-            raise BadInput(msg)
-        if not 0 <= self.quality <= 1:
-            msg = f"window: quality is {self.quality!r}: give a weight from 0 to 1"
-            raise BadInput(msg)
+        check_whole("window: best", self.best, 1, _MOST)
+        for name in ("recent", "failed", "far"):
+            check_whole(f"window: {name}", getattr(self, name), 0)
+        check_number("window: quality", self.quality, 0, 1)
         object.__setattr__(self, "_vectors", _Vectors())
 
     @property

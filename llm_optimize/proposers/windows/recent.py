@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_optimize.proposers.window import check_counts
+from llm_optimize.core.checks import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Recent:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts("window", k=(self.k, 1))
+        check_whole("window: k", self.k, 1)
 
     @property
     def rule(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.errors import BadInput
-from llm_optimize.proposers.window import check_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +51,7 @@ class Top:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        check_counts("window", k=(self.k, 1))
-        if self.k > _MOST:
-            msg = f"window: k is {self.k}: give at most {_MOST}"
-            raise BadInput(msg)
+        check_whole("window: k", self.k, 1, _MOST)
         if self.digits is not None and (isinstance(self.digits, bool) or not isinstance(self.digits, int)):
             msg = f"window: digits is {self.digits!r}: give a whole number of decimals, or None"
             raise BadInput(msg)
