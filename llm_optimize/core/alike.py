@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["Alike"]
 
 _ENOUGH = 3
+_ENOUGH_LATER = 8  # once a candidate has been scored in the session: then some scorers do work on some candidates
+_FEW = 1  # the start's score says nothing about what is proposed
 _SHOWN = 200
 
 
@@ -23,15 +25,17 @@ class Alike:
     kind: str = ""
     message: str = ""
     count: int = 0
+    scored: int = 0
 
     def after(self, outcome: Outcome) -> str | None:
         """Take in the next candidate's outcome; return why to stop, or None."""
         if not isinstance(outcome, Failure):
-            self.count = 0
+            self.count, self.scored = 0, self.scored + 1
             return None
         same = (self.kind, self.message) == (outcome.kind, outcome.message)
         self.kind, self.message = outcome.kind, outcome.message
         self.count = self.count + 1 if same and self.count else 1
-        if self.count < _ENOUGH:
+        enough = _ENOUGH if self.scored <= _FEW else _ENOUGH_LATER
+        if self.count < enough:
             return None
-        return f"{_ENOUGH} candidates in a row failed the same way ({outcome.kind}): {outcome.message[:_SHOWN]}"
+        return f"{enough} candidates in a row failed the same way ({outcome.kind}): {outcome.message[:_SHOWN]}"

@@ -52,7 +52,8 @@ __all__ = ["Ending", "Loop", "Plan"]
 _LOG = logging.getLogger("llm_optimize")
 _POLL_S = 0.5  # how often clocks, stop files and guidance are looked at while nothing arrives
 _GLANCE = 0.1  # of notice_after: how often is looked for slow candidates
-_FRUITLESS = 3  # proposals in a row without a candidate after which asking on is a waste
+_FRUITLESS = 3  # proposals in a row without a candidate after which asking on is a waste,
+_FRUITLESS_LATER = 8  # and once some have brought one: the model can do it, but repeats itself
 
 
 @dataclass(slots=True)
@@ -151,9 +152,10 @@ class Loop:
         history = self._journal.history
         if waiting >= self._plan.parallel or (history.opening and waiting):
             return 0
-        if not waiting and history.fruitless >= _FRUITLESS and self._reason is None:
-            self._reason = f"no candidate: {_FRUITLESS} proposals in a row brought none"
-        if history.fruitless >= _FRUITLESS:
+        limit = _FRUITLESS if history.next_id <= (history.problem.start is not None) else _FRUITLESS_LATER
+        if not waiting and history.fruitless >= limit and self._reason is None:
+            self._reason = f"no candidate: {limit} proposals in a row brought none"
+        if history.fruitless >= limit:
             return 0
         return next((n for n in range(self._plan.ideas, 0, -1) if self._may(waiting + n - 1)), 0)
 

@@ -27,6 +27,7 @@ from llm_optimize.proposers.layout import Composer
 from llm_optimize.proposers.lessons import Drawn, Lessons
 from llm_optimize.proposers.novelty import Novelty
 from llm_optimize.proposers.parents.latest import Latest
+from llm_optimize.proposers.parents.widening import Widening
 from llm_optimize.proposers.repair import Repair
 from llm_optimize.proposers.window import Window
 
@@ -47,7 +48,7 @@ __all__ = ["ChatProposer"]
 
 _LAYOUTS = {"window": Composer, "epochs": EpochComposer}
 _PLAIN = Angle("")
-_LATEST = Latest()
+_PARENTS: dict[str, ParentPolicy] = {"window": Widening(), "epochs": Latest()}
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class ChatProposer:
         pinned = None if history.hand.pinned is None else history.trial(history.hand.pinned)
         if pinned is not None and self.layout == "window":
             return (pinned,)
-        return tuple((angle.parent or self.parent or _LATEST).choose(history, draft))
+        return tuple((angle.parent or self.parent or _PARENTS[self.layout]).choose(history, draft))
 
     def _asking(self, history: History, n: int) -> Asking:
         asking = Asking(self, self._composer, self._context, history, self._briefs(history, n))

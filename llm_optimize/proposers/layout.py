@@ -185,7 +185,7 @@ class _Asked:
             note = [prompts.none_scored_note(current.id)]
         elif earlier or best.id != current.id:
             score = figures.show(best.score)
-            note = [prompts.best_note(best.id, score, current.id, shown=best.id in shown)]
+            note = [prompts.best_note(best.id, score, current.id, shown=best.id in shown, chosen=bool(self.parents))]
             note += prompts.stale_note(self.history.stale)
         if others := [number for number in self.parents[1:] if number in shown]:
             note.append(prompts.combine_note(others))

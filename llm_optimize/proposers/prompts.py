@@ -76,7 +76,6 @@ where higher is better, and often feedback in words. Your aim is the input x wit
 - Always answer with a new value of x, also when you are unsure: every answer is scored and tells you more.
 - Test one hypothesis at a time, and prefer the simplest change that could work.
 - Learn from what failed: do not repeat an earlier value, and do not repeat an idea that the scores speak against.
-- Build on the best value so far, unless there is a reason to start afresh.
 
 # Task
 
@@ -327,12 +326,17 @@ def standing_part(human_prompt: str) -> tuple[str, str]:
     return human_prompt[:cut], human_prompt[cut:].strip("\n")
 
 
-def best_note(attempt: int, score: str, current: int, *, shown: bool = True) -> str:
-    """Name the best attempt so far, which is what there is to beat, and the current one."""
+def best_note(attempt: int, score: str, current: int, *, shown: bool = True, chosen: bool = False) -> str:
+    """Name the current attempt and the best so far, which is what there is to beat, and say which of them to build on.
+
+    That is the current one if it was ``chosen`` for it.
+    """
     if attempt == current:
-        return f"The current x is attempt #{current}, the best so far."
-    where = ", shown above" if shown else ""
-    return f"The current x is attempt #{current}. The best so far is attempt #{attempt}{where}, score {score}."
+        return f"The current x is attempt #{current}, the best so far. Build on it."
+    best = f"The best so far is attempt #{attempt}{', shown above' if shown else ''}, score {score}"
+    if chosen:
+        return f"The current x is attempt #{current}. Build on it, whatever came after it. {best}."
+    return f"The current x is attempt #{current}. {best}. Build on the best, unless there is a reason not to."
 
 
 def stale_note(count: int) -> list[str]:
