@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from llm_optimize.proposers.parents.restart import Restart
     from llm_optimize.proposers.parents.softmax import Softmax
     from llm_optimize.proposers.parents.tournament import Tournament
+    from llm_optimize.proposers.parents.widening import Widening
     from llm_optimize.proposers.portfolio import Portfolio
     from llm_optimize.proposers.repair import Repair
     from llm_optimize.proposers.window import Window
@@ -116,6 +117,7 @@ __all__ = [
     "Usage",
     "WallClock",
     "Weights",
+    "Widening",
     "Window",
     "constants",
     "core",
@@ -160,6 +162,7 @@ _HOMES = {
     "proposers.parents.restart": ("Restart",),
     "proposers.parents.softmax": ("Softmax",),
     "proposers.parents.tournament": ("Tournament",),
+    "proposers.parents.widening": ("Widening",),
     "proposers.portfolio": ("Portfolio",),
     "proposers.repair": ("Repair",),
     "proposers.window": ("Window",),

@@ -78,6 +78,7 @@ EXPECTED = [
     "Usage",
     "WallClock",
     "Weights",
+    "Widening",
     "Window",
     "constants",
     "core",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.checks import check_number
 from llm_optimize.proposers.parents.best import Best
-from llm_optimize.proposers.parents.checks import check_number
 from llm_optimize.proposers.parents.softmax import Softmax
 from llm_optimize.proposers.seeding import dice
 
