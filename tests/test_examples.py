@@ -300,7 +300,8 @@ def test_code_golf() -> None:
     shorter = "import re\nf=lambda s:re.sub(r'(.)\\1+',lambda m:m[1]+str(len(m[0])),s,flags=16)"
     with writer(wrong, shorter) as server:
         history = run_task("code_golf", "--max-steps", "2", **server.environment)
-        assert "f('aa') is 'aa', not 'a2'" in server.requests[1].body["messages"][-1]["content"]
+        shown = "".join(message["content"] for message in server.requests[1].body["messages"])
+        assert "f('aa') is 'aa', not 'a2'" in shown
     assert isinstance(history.trial(1).outcome, Failure)
     assert history.best.id == 2
     assert history.best.score == -len(shorter)
