@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.types import Proposal
 from llm_optimize.errors import BadInput, BudgetExceeded, ModelError
 from llm_optimize.llm.model import model_name
@@ -123,9 +124,9 @@ class ChatProposer:
         """Check the settings; nothing has been asked yet."""
         prompts.check_human_prompt(self.human_prompt)
         _check_layout(self.layout, self.parent, (*self.angles, *(self.escalation.levels if self.escalation else ())))
-        _check_whole("allowance", self.allowance, 1)
-        _check_whole("reasks", self.reasks, 0)
-        _check_whole("tool_calls", self.tool_calls, 0)
+        check_whole("allowance", self.allowance, 1)
+        check_whole("reasks", self.reasks, 0)
+        check_whole("tool_calls", self.tool_calls, 0)
         object.__setattr__(self, "tools", as_tools(self.tools))
         object.__setattr__(self, "constraints", as_constraints(self.constraints))
         object.__setattr__(self, "protect", check_protect(self.protect))
@@ -248,10 +249,4 @@ def _check_layout(name: object, parent: ParentPolicy | None, angles: Sequence[An
     fixed = parent is None or isinstance(parent, Latest)
     if name == "epochs" and not (fixed and all((angle.parent, angle.form) == (None, None) for angle in angles)):
         msg = "layout 'epochs' keeps attempts in the order in which they were made: leave parent and form to it"
-        raise BadInput(msg)
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        msg = f"{name} is {value!r}: give a whole number, at least {least}"
         raise BadInput(msg)

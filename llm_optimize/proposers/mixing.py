@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llm_optimize.errors import BadInput
+from llm_optimize.core.checks import check_whole
 from llm_optimize.proposers.numeric import NumericProposer
 from llm_optimize.proposers.structures import is_numeric
 
@@ -46,7 +46,7 @@ class Quota:
             that have used theirs up; 0 for never.
 
     Raises:
-        BadInput: one of them is negative.
+        BadInput: one of them is no whole number of 0 or more.
     """
 
     base: int = 2
@@ -57,9 +57,7 @@ class Quota:
     def __post_init__(self) -> None:
         """Refuse a quota that is owed by a structure."""
         for name in ("base", "per_hole", "polish", "rungs"):
-            if getattr(self, name) < 0:
-                msg = f"quota {name} is {getattr(self, name)}: give 0 or more"
-                raise BadInput(msg)
+            check_whole(f"quota {name}", getattr(self, name), 0)
 
     def share(self, holes: int, rung: int = 0) -> int:
         """Return what a structure gets in all by the time that it leaves a rung; a new one stands on rung 0."""

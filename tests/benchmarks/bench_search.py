@@ -3,7 +3,8 @@
 Run: ``python tests/benchmarks/bench_search.py [--quick] [--tasks NAME ...] [--seeds N] [--systems NAME ...]
 [--ours NAME ...] [--budget N] [--by evaluations|calls] [--json FILE]``. There is no live model here: what answers is
 a STAND-IN (``standins/model.py``) that reads the prompt as a model would and fails at stated rates, the same for all.
-gepa and openevolve are the real packages with their defaults (the extra ``bench``); where one is missing, that is said.
+gepa and openevolve are the real packages with their defaults (the extra ``benchmark``); where one is missing, it says
+so.
 
 Printed for each task: the median of the best value within the budget, its 95 % bootstrap interval, the mean rank over
 seeds, the p-value of a paired Wilcoxon test against ours, and what was really spent. Ours is "first" where its median

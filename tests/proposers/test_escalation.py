@@ -16,7 +16,7 @@ from llm_optimize.proposers.brief import Angle
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.escalation import RESTART, REWRITE, Escalation, escalation
 from llm_optimize.proposers.repair import Repair
-from llm_optimize.testing.proposer_contract import ProposerContract
+from llm_optimize.testing.proposer_contract import ProposerContract, answer
 
 
 def past(*scores):
@@ -45,7 +45,7 @@ class TestEscalating(ProposerContract):
 
     @pytest.fixture
     def proposer(self):
-        return ChatProposer(counting(), escalation=Escalation(after=(1, 2)), repair=Repair(2))
+        return ChatProposer(ScriptedModel(answer), escalation=Escalation(after=(1, 2)), repair=Repair(2))
 
 
 def test_levels_follow_from_the_trials_since_the_last_improvement():

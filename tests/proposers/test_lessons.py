@@ -20,7 +20,7 @@ from llm_optimize.llm.tokens import TokenCounter
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.lessons import Lessons
 from llm_optimize.proposers.mixing import Hybrid
-from llm_optimize.testing.proposer_contract import ProposerContract
+from llm_optimize.testing.proposer_contract import ProposerContract, answer
 
 PAID = Usage(calls=1, tokens_out=10)
 FENCED = Reply("Hypothesis: why.\n```\nnew\n```", usage=PAID)
@@ -285,9 +285,8 @@ class TestContract(ProposerContract):
     @pytest.fixture
     def proposer(self):
         """Return a chat proposer over a scripted model."""
-        numbers = iter(range(100))
 
         def said(request):
-            return LISTED if request.key.startswith("lessons") else f"```\na = {next(numbers)}.25  # tune: a=0..10\n```"
+            return LISTED if request.key.startswith("lessons") else answer(request)
 
         return ChatProposer(ScriptedModel(said), lessons=Lessons(every=2))

@@ -278,7 +278,7 @@ def written(history, text, value, origin="chat:script"):
 @pytest.mark.parametrize("name", ["base", "per_hole", "polish", "rungs"])
 def test_negative_quota_is_refused(name):
     """A quota that cannot be is refused in one line."""
-    with pytest.raises(BadInput, match=f"quota {name} is -1: give 0 or more"):
+    with pytest.raises(BadInput, match=f"quota {name} is -1: give a whole number, at least 0"):
         Quota(**{name: -1})
 
 

@@ -20,7 +20,7 @@ from llm_optimize.proposers.window import Window
 from llm_optimize.proposers.windows.diverse import Diverse
 from llm_optimize.proposers.windows.recent import Recent
 from llm_optimize.proposers.windows.top import Top
-from llm_optimize.testing.proposer_contract import ProposerContract
+from llm_optimize.testing.proposer_contract import ProposerContract, answer
 
 WINDOWS = [Window(), Recent(), Recent(3), Top(), Top(48), Top(5, digits=1), Diverse(), Diverse(1, 0, 0, 8, 0.0)]
 
@@ -297,7 +297,4 @@ class TestContract(ProposerContract):
     @pytest.fixture
     def proposer(self, window):
         """Return a chat proposer over a scripted model."""
-        numbers = iter(range(100))
-        return ChatProposer(
-            ScriptedModel(lambda _: f"```\na = {next(numbers)}.25  # tune: a=0..10\n```"), window=window
-        )
+        return ChatProposer(ScriptedModel(answer), window=window)
