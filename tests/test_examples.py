@@ -312,7 +312,7 @@ def test_circle_packing(has_model) -> None:
     """The engine alone improves x0; circles outside the square and NaN have no score, a grid has its own."""
     grid = "def pack():\n    return [(i % 6 / 6 + 1 / 12, i // 6 / 6 + 1 / 12, {radius}) for i in range(26)]"
     programs = [grid.format(radius=radius) for radius in ("1 / 11", "float('nan')", "1 / 12")]
-    with writer(*programs, *(f"{programs[2]}\n# {n}" for n in range(20))) as server:
+    with writer(*programs, *(f"{programs[2]}\n# {'!' * n}" for n in range(60))) as server:
         flags = ("--max-steps", "36") if has_model else ("--max-steps", "12")
         history = run_task("circle_packing", *flags, **(server.environment if has_model else {}))
     assert history.best.score > history.trial(0).score > 2
@@ -369,9 +369,7 @@ def test_prompt_dataset(as_task) -> None:
     with ScriptedServer(answer) as server:
         environment = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "LLM_OPTIMIZE_MODEL": "scripted"}
         history = run_task("prompt_dataset", **environment) if as_task else run_script("prompt_dataset", **environment)
-    lost = history.trial(1).outcome
-    assert isinstance(lost, Failure)
-    assert lost.message == "the slot {{text}} is lost: keep every slot of the template"
-    assert (history.trial(0).score, history.best.id, history.best.score) == (0.5, 2, 1.0)
-    assert sorted(history.sealed) == [0, 2]
+    assert all("{{text}}" in trial.text for trial in history.trials)
+    assert (history.trial(0).score, history.best.id, history.best.score) == (0.5, 1, 1.0)
+    assert sorted(history.sealed) == [0, 1]
     assert history.account.by_role()["target"].calls > 60

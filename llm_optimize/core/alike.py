@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["Alike"]
 
 _ENOUGH = 3
-_ENOUGH_LATER = 8  # once a candidate has been scored in the session: then some scorers do work on some candidates
+_ENOUGH_LATER = 8  # of failures that the scorer found in candidates, once it has scored one that was proposed
 _FEW = 1  # the start's score says nothing about what is proposed
+_OF_THE_SCORER = frozenset({"raised", "bad_score"})
 _SHOWN = 200
 
 
@@ -35,7 +36,7 @@ class Alike:
         same = (self.kind, self.message) == (outcome.kind, outcome.message)
         self.kind, self.message = outcome.kind, outcome.message
         self.count = self.count + 1 if same and self.count else 1
-        enough = _ENOUGH if self.scored <= _FEW else _ENOUGH_LATER
+        enough = _ENOUGH if self.scored <= _FEW or self.kind in _OF_THE_SCORER else _ENOUGH_LATER
         if self.count < enough:
             return None
         return f"{enough} candidates in a row failed the same way ({outcome.kind}): {outcome.message[:_SHOWN]}"

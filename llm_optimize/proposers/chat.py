@@ -161,7 +161,7 @@ class ChatProposer:
         level = self.escalation.level(history) if self.escalation else None
         for draft in range(n):
             angle = level or (turn(self.angles, history, draft, n) if self.angles else _PLAIN)
-            brief = self._brief(history, draft, angle)
+            brief = self._brief(history, draft if self.angles else 0, angle)  # alike, they may come by one call
             briefs.append(next((one for one in briefs if _alike(one, brief)), brief))
         return briefs
 

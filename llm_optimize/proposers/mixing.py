@@ -29,6 +29,7 @@ __all__ = ["Contribution", "Hybrid", "Quota", "who_did_what"]
 
 _WEIGHED = 48  # of the latest evaluations: who has improved on the best is looked up among them
 _GRACE = 12  # numeric ones among them are made in any case
+_IDLE = 3  # proposals in a row that brought nothing but other numbers: such a model is no rival of the engine
 _LEAST = 0.2  # of the evaluations are for the engine, whatever it brings, as long as there is something to tune
 
 
@@ -121,7 +122,7 @@ class Hybrid:
 
     def _now(self, history: History) -> Iterator[tuple[Group, int]]:
         """Yield what is due, as far as the engine has earned it; the first to be served first."""
-        if not self.earned:
+        if not self.earned or self.numeric.structures.idle(history) >= _IDLE:
             return self._due(history, rationed=False)
         had, part = _numbers_share(history)
         return self._due(history, rationed=had >= _GRACE) if had < max(_GRACE, part) else iter(())

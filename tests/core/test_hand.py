@@ -159,7 +159,7 @@ def test_the_model_builds_on_what_is_pinned():
     """The pinned attempt is the current x, whatever is best or latest; after unpin it is not."""
     history = told(1.0, 5.0, 3.0)
     chat = ChatProposer(ScriptedModel(["```\nnew\n```"]))
-    assert "The current x is attempt #2" in chat.describe(history).messages[-1].content
+    assert "The current x is attempt #1" in chat.describe(history).messages[-1].content
     pinned = history.after(Guided("", act="pin", candidate_id=0))
     assert "The current x is attempt #0" in chat.describe(pinned).messages[-1].content
     assert chat.propose(pinned, 1).drafts[0].parent == 0

@@ -16,6 +16,7 @@ from llm_optimize.llm.fake import ScriptedModel
 from llm_optimize.llm.tokens import TokenCounter
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.parents.best import Best
+from llm_optimize.proposers.parents.latest import Latest
 from llm_optimize.proposers.window import Window
 from llm_optimize.proposers.windows.diverse import Diverse
 from llm_optimize.proposers.windows.recent import Recent
@@ -44,7 +45,7 @@ def study(count, *, parents=True, lines=1, seed=0, start=PROGRAM):
 
 def describe(history, allowance=12_000, **policies):
     """Return the prompt for a history."""
-    return ChatProposer(ScriptedModel([]), allowance=allowance, **policies).describe(history)
+    return ChatProposer(ScriptedModel([]), allowance=allowance, **{"parent": Latest(), **policies}).describe(history)
 
 
 def whole(prompt):

@@ -155,7 +155,8 @@ def test_the_beginning_says_what_is_asked_and_the_end_only_points_to_it():
     assert first.startswith("What is asked of you, for the current x at the end of this chat:\n\nWhat is better?")
     assert "Answer in this form" in first
     assert last == (
-        "The current x is attempt #2, the best so far.\n\nThe current x:\n\n```\nx2\n```\n\nThe result f(x):\n\n```\n"
+        "The current x is attempt #2, the best so far. Build on it.\n\n"
+        "The current x:\n\n```\nx2\n```\n\nThe result f(x):\n\n```\n"
         "score: 2 (higher is better)\nfeedback 2\n```\n\n"
         "Now answer what is asked at the beginning of this chat, in the form given there."
     )

@@ -23,7 +23,7 @@ from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.forms.guarded import Guarded, Protection, protection_of
 from llm_optimize.proposers.forms.typed_json import TypedJSON, canonical
 from llm_optimize.testing.answers import Answer
-from llm_optimize.testing.proposer_contract import ProposerContract
+from llm_optimize.testing.proposer_contract import ProposerContract, answer
 from llm_optimize.testing.quirks import Quirks
 from llm_optimize.testing.server import ScriptedServer
 from llm_optimize.text.edits import DIVIDER, REPLACE, SEARCH
@@ -337,13 +337,11 @@ class TestEdits(ProposerContract):
 
     @pytest.fixture
     def proposer(self):
-        numbers = iter(range(60, 99))
-
-        def answer(request):
+        def edited(request):
             shown = re.search(r"The current x:\n\n```\n(.*?)\n```", said(request), re.DOTALL)[1]
-            return block(shown, f"a = {next(numbers) / 10}  # tune: a=0..10")
+            return block(shown, answer(request).split("```")[1].strip())
 
-        return ChatProposer(ScriptedModel(answer), form=Edits())
+        return ChatProposer(ScriptedModel(edited), form=Edits())
 
 
 class TestJSON(ProposerContract):
@@ -351,8 +349,8 @@ class TestJSON(ProposerContract):
 
     @pytest.fixture
     def proposer(self):
-        numbers = iter(range(50, 99))
-        return ChatProposer(
-            ScriptedModel(lambda _: json.dumps({"note": "n", "x": next(numbers) / 10, "kind": "a"})),
-            form=TypedJSON(Point),
-        )
+        def point(request):
+            number = re.search(r"a = ([\d.]+)", answer(request))[1]
+            return json.dumps({"note": "n", "x": float(number) / 2, "kind": "a"})
+
+        return ChatProposer(ScriptedModel(point), form=TypedJSON(Point))

@@ -11,6 +11,7 @@ from llm_optimize.llm.fake import ScriptedModel
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.forms.full_text import FullText
 from llm_optimize.proposers.hypotheses import Figures, hypothesis, verdict
+from llm_optimize.proposers.parents.latest import Latest
 
 STATED = "Hypothesis: shorter is better.\nI cut the end."
 
@@ -32,7 +33,8 @@ def said(history, number=1):
 
 def prompt(history, **settings):
     """Return the messages of the next prompt as texts."""
-    return [message.content for message in ChatProposer(ScriptedModel([]), **settings).describe(history).messages]
+    chat = ChatProposer(ScriptedModel([]), **{"parent": Latest(), **settings})
+    return [message.content for message in chat.describe(history).messages]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,10 @@ def test_each_turn_says_its_part():
     assert second == "idea 1\n\n```\nx1\n```"
     assert result == "Result of attempt #1:\n\nscore: 3 (higher is better)\ngood"
     assert third == "idea 2\n\n```\nx2\n```"
-    assert last.startswith("The current x is attempt #2. The best so far is attempt #1, shown above, score 3.\n\n")
+    assert last.startswith(
+        "The current x is attempt #2. The best so far is attempt #1, shown above, score 3. "
+        "Build on the best, unless there is a reason not to.\n\n"
+    )
     assert "```\nx2\n```" in last
     assert "failed (raised): ValueError: no" in last
     assert "What is better?" in last

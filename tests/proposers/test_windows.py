@@ -16,6 +16,7 @@ from llm_optimize.errors import BadInput, ModelUnavailable
 from llm_optimize.llm.fake import ScriptedModel
 from llm_optimize.llm.tokens import TokenCounter
 from llm_optimize.proposers.chat import ChatProposer
+from llm_optimize.proposers.parents.latest import Latest
 from llm_optimize.proposers.window import Window
 from llm_optimize.proposers.windows.diverse import Diverse
 from llm_optimize.proposers.windows.recent import Recent
@@ -56,7 +57,7 @@ def drawn(count, seed=0):
 
 def describe(history, window, **settings):
     """Return the prompt with a window."""
-    return ChatProposer(ScriptedModel([]), window=window, **settings).describe(history)
+    return ChatProposer(ScriptedModel([]), window=window, **{"parent": Latest(), **settings}).describe(history)
 
 
 def scores(*values):
@@ -72,7 +73,7 @@ def test_recent_shows_the_last_k_in_order():
     assert "Of 5 attempts so far, 3 are shown here, in the order in which they were made: the 3 latest." in (
         prompt.messages[1].content
     )
-    assert "The best so far is attempt #0, score 9.\n" in prompt.messages[-1].content
+    assert "The best so far is attempt #0, score 9. Build on the best" in prompt.messages[-1].content
 
 
 def test_top_shows_the_best_in_ascending_order_without_failures():
