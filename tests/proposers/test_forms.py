@@ -338,7 +338,8 @@ class TestEdits(ProposerContract):
     @pytest.fixture
     def proposer(self):
         def edited(request):
-            shown = re.search(r"The current x:\n\n```\n(.*?)\n```", said(request), re.DOTALL)[1]
+            chat = "\n".join(message.content for message in request.messages)
+            shown = re.findall(r"The current x:\n\n```\n(.*?)\n```", chat, re.DOTALL)[-1]
             return block(shown, answer(request).split("```")[1].strip())
 
         return ChatProposer(ScriptedModel(edited), form=Edits())

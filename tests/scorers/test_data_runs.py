@@ -28,11 +28,11 @@ def find(examples, said, field):
     return max(examples, key=lambda one: said.rfind(one[field]))
 
 
-def optimized(task, proposals, sealed):
+def optimized(task, proposals, sealed, steps=None):
     """Run a whole optimization with these proposals and the verdict on sealed examples."""
     model = ScriptedModel([f"```\n{text}\n```" for text in proposals])
     return optimize.run(
-        task.description, "Better?", task, x0=task.start, max_steps=len(proposals), model=model, store=None,
+        task.description, "Better?", task, x0=task.start, max_steps=steps or len(proposals), model=model, store=None,
         verbose=False, final=task.on(sealed.open()),
     )  # fmt: skip
 
@@ -57,6 +57,7 @@ def test_mmlu() -> None:
             task,
             [f"Please.\n{template}", "Which letter is right?", f"{template}\nAnswer with the letter."],
             parts.sealed,
+            steps=2,
         )
         charged = server.charged
     assert (result.best.id, result.best.score, result.history.trial(0).score) == (2, 1.0, 0.0)
