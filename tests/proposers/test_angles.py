@@ -30,6 +30,8 @@ def fresh(request):
 class TestDiverseAngles(ProposerContract):
     """A chat with the five angles passes the suite of all proposers."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         return ChatProposer(ScriptedModel(fresh), angles=DIVERSE_ANGLES)

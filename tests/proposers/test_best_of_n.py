@@ -28,6 +28,8 @@ def counting(name="scripted"):
 class TestBestOfN(ProposerContract):
     """The baseline passes the suite of all proposers."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         return BestOfN(ScriptedModel(answer))

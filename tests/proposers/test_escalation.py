@@ -43,6 +43,8 @@ def counting():
 class TestEscalating(ProposerContract):
     """A chat that escalates and repairs passes the suite of all proposers."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         return ChatProposer(ScriptedModel(answer), escalation=Escalation(after=(1, 2)), repair=Repair(2))

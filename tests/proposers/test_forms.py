@@ -335,6 +335,8 @@ def test_a_guarded_form_is_a_value():
 class TestEdits(ProposerContract):
     """Edits as a proposer."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         def edited(request):
@@ -347,6 +349,8 @@ class TestEdits(ProposerContract):
 
 class TestJSON(ProposerContract):
     """Typed JSON as a proposer."""
+
+    scale = (1_000,)  # see test_proposer_contract for 100,000
 
     @pytest.fixture
     def proposer(self):

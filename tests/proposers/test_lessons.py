@@ -282,6 +282,8 @@ def test_settings_that_cannot_be_are_refused(settings: dict, field: str) -> None
 class TestContract(ProposerContract):
     """The proposer's contract with lessons that are due."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         """Return a chat proposer over a scripted model."""

@@ -37,6 +37,8 @@ def past(*texts, outcomes=()):
 class TestWithNovelty(ProposerContract):
     """A chat that compares all it can passes the suite of all proposers."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         model = ScriptedModel(lambda request: f"```\na = {len(str(request)) % 977 / 100}  # tune: a=0..10\n```")

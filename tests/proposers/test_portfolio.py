@@ -41,6 +41,8 @@ def number(request):
 class TestPortfolio(ProposerContract):
     """A portfolio of a chat and an engine passes the suite of all proposers."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         return Portfolio({"chat": ChatProposer(ScriptedModel(number)), "engine": NumericProposer(engine="random")})
@@ -48,6 +50,8 @@ class TestPortfolio(ProposerContract):
 
 class TestNested(ProposerContract):
     """So does a portfolio with a hybrid and a portfolio in it."""
+
+    scale = (1_000,)  # see test_proposer_contract for 100,000
 
     @pytest.fixture
     def proposer(self):

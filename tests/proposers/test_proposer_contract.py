@@ -9,7 +9,10 @@ import pytest
 
 from llm_optimize.core.types import Draft, Proposal
 from llm_optimize.llm.fake import ScriptedModel
+from llm_optimize.proposers.angles import DIVERSE_ANGLES
+from llm_optimize.proposers.best_of_n import BestOfN
 from llm_optimize.proposers.chat import ChatProposer
+from llm_optimize.proposers.escalation import Escalation
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
 from llm_optimize.proposers.parents.best import Best
@@ -21,6 +24,10 @@ from llm_optimize.proposers.parents.pareto_front import ParetoFront
 from llm_optimize.proposers.parents.restart import Restart
 from llm_optimize.proposers.parents.softmax import Softmax
 from llm_optimize.proposers.parents.tournament import Tournament
+from llm_optimize.proposers.portfolio import Portfolio
+from llm_optimize.proposers.windows.diverse import Diverse
+from llm_optimize.proposers.windows.recent import Recent
+from llm_optimize.proposers.windows.top import Top
 from llm_optimize.testing.proposer_contract import ProposerContract, answer
 
 FEATURES = (Feature("length", 10, 100, log=True), Feature("size", 0, 13))
@@ -45,6 +52,13 @@ PROPOSERS = {
     "mixed": lambda: chat(parent=Mixed(((0.5, Islands()), (0.5, Tournament(1))))),
     "numeric": NumericProposer,
     "hybrid": lambda: Hybrid(chat(), NumericProposer()),
+    "recent": lambda: chat(window=Recent()),
+    "top": lambda: chat(window=Top(), allowance=2_000),
+    "diverse": lambda: chat(window=Diverse(), allowance=4_000),
+    "angles": lambda: chat(angles=DIVERSE_ANGLES),
+    "escalation": lambda: chat(escalation=Escalation()),
+    "portfolio": lambda: Portfolio({"chat": chat(), "numbers": NumericProposer()}),
+    "best of n": lambda: BestOfN(ScriptedModel(answer)),
 }
 
 

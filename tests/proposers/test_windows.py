@@ -295,6 +295,8 @@ def test_at_any_length_prompts_fit_and_little_is_looked_at(count):
 class TestContract(ProposerContract):
     """The proposer's contract with each window."""
 
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self, window):
         """Return a chat proposer over a scripted model."""
