@@ -23,24 +23,32 @@ class Writer:
 
 
 class TestNumeric(ProposerContract):
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture(params=ENGINES)
     def proposer(self, request):
         return NumericProposer(engine=request.param)
 
 
 class TestHybrid(ProposerContract):
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture(params=ENGINES)
     def proposer(self, request):
         return Hybrid(Writer(), NumericProposer(engine=request.param))
 
 
 class TestHybridWhoseModelIsDue(ProposerContract):
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         return Hybrid(Writer(), NumericProposer(engine="random"), Quota(base=0, per_hole=0, polish=0, rungs=0))
 
 
 class TestHybridWithoutModel(ProposerContract):
+    scale = (1_000,)  # see test_proposer_contract for 100,000
+
     @pytest.fixture
     def proposer(self):
         return Hybrid(None)
