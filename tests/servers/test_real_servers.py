@@ -144,6 +144,8 @@ def test_an_example_runs_to_its_end(server: RealServer, tmp_path):
 
 def test_a_judge_that_gives_no_marks_gives_no_scores(server: RealServer, tmp_path):
     """No answer of these servers carries the fence's code: each text is a failure that says so, and has no score."""
+    if server.name == "llama_cpp":
+        pytest.skip("a random model that a grammar holds to JSON writes until its context is full: minutes for a mark")
     status, lines = _ran(server, "text_rubric.py", tmp_path)
     told = [line for line in lines if line["kind"] == "told"]
     assert {line["failure"] for line in told} == {"unjudged"}
