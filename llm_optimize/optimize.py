@@ -220,12 +220,11 @@ def build(  # noqa: PLR0913 - the keywords of run()
         chosen = made(proposer, model)
     problem, func, final = Problem(task_description, task_question, begun.x0), begun.func, begun.final
     _check_chat(chosen, problem, budget, func)
-    opened = open_store(store)
     return Study(
-        problem, chosen, func, store=opened, name=_name(opened, study, resume), budget=budget, executor=executor,
-        stop=_rules(stop_score, stop, max_steps), parallel=parallel, ideas=ideas, seed=seed, observers=observers,
-        eval_timeout=eval_timeout, noise=noise, final=final, suspicious_above=suspicious_above, settings=settings,
-        consult=None if interactive is None else Consult(interactive, Dialog()), order=_order(chosen),
+        problem, chosen, func, store=(opened := open_store(store)), name=_name(opened, study, resume), budget=budget,
+        executor=executor, stop=_rules(stop_score, stop, max_steps), parallel=parallel, ideas=ideas, seed=seed,
+        observers=observers, eval_timeout=eval_timeout, noise=noise, final=final, suspicious_above=suspicious_above,
+        consult=None if interactive is None else Consult(interactive, Dialog()), order=_order(chosen), settings=settings,
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.cli import flags
 from llm_optimize.cli.studies import fold, store_path, study_events
+from llm_optimize.core.deciding import checked
 from llm_optimize.core.events import Guided
-from llm_optimize.core.hand import checked
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:

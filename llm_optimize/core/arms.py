@@ -15,10 +15,9 @@ from llm_optimize.core.types import Failure, Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llm_optimize.core.history import History
     from llm_optimize.core.types import Outcome, Trial
 
-__all__ = ["Arm", "after_proposed", "after_told", "gain", "joined", "within"]
+__all__ = ["Arm", "after_proposed", "after_told", "gain", "joined"]
 
 _REMEMBERED = 64
 _AMONG = 16
@@ -160,13 +159,6 @@ def joined(outer: str, inner: str) -> str:
         ('search/edits', 'search')
     """
     return f"{outer}/{inner}" if inner else outer
-
-
-def within(history: History, name: str) -> History:
-    """Return the history as one arm sees it: ``arms`` holds the arms of that arm."""
-    prefix = f"{name}/"
-    inner = {path.removeprefix(prefix): arm for path, arm in history.arms.items() if path.startswith(prefix)}
-    return replace(history, arms=inner) if history.arms else history
 
 
 def _paths(name: str) -> list[str]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.deciding import checked
 from llm_optimize.core.events import Guided
-from llm_optimize.core.hand import checked, said
+from llm_optimize.core.hand import said
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:

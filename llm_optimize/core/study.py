@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize.core.budget import Budget
 from llm_optimize.core.checks import check_whole
+from llm_optimize.core.deciding import accepted_by_hand, checked
 from llm_optimize.core.events import Guided, Proposed, Retold, Told
-from llm_optimize.core.hand import accepted_by_hand, checked
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
 from llm_optimize.core.loop import Loop

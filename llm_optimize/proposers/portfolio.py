@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llm_optimize.core.arms import Arm, joined, within
+from llm_optimize.core.arms import Arm, joined
+from llm_optimize.core.deciding import within
 from llm_optimize.core.metering import current_scope
 from llm_optimize.core.types import Proposal, Usage
 from llm_optimize.errors import BadInput

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from llm_optimize.core.arms import Arm, gain, joined, within
+from llm_optimize.core.arms import Arm, gain, joined
+from llm_optimize.core.deciding import within
 from llm_optimize.core.events import Opened, Proposed, Retold, Told, dump, load
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem, Trial, Usage
