@@ -224,7 +224,8 @@ def build(  # noqa: PLR0913 - the keywords of run()
         problem, chosen, func, store=(opened := open_store(store)), name=_name(opened, study, resume), budget=budget,
         executor=executor, stop=_rules(stop_score, stop, max_steps), parallel=parallel, ideas=ideas, seed=seed,
         observers=observers, eval_timeout=eval_timeout, noise=noise, final=final, suspicious_above=suspicious_above,
-        consult=None if interactive is None else Consult(interactive, Dialog()), order=_order(chosen), settings=settings,
+        consult=None if interactive is None else Consult(interactive, Dialog()), settings=settings,
+        order=_order(chosen),
     )  # fmt: skip
 
 
