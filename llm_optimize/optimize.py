@@ -218,14 +218,13 @@ def build(  # noqa: PLR0913 - the keywords of run()
         chosen = default_proposer(begun, model, partial(chat, tools=as_tools(tools)))
     else:
         chosen = made(proposer, model)
-    problem, func, final = Problem(task_description, task_question, begun.x0), begun.func, begun.final
-    _check_chat(chosen, problem, budget, func)
+    _check_chat(chosen, problem := Problem(task_description, task_question, begun.x0), budget, begun.func)
     return Study(
-        problem, chosen, func, store=(opened := open_store(store)), name=_name(opened, study, resume), budget=budget,
-        executor=executor, stop=_rules(stop_score, stop, max_steps), parallel=parallel, ideas=ideas, seed=seed,
-        observers=observers, eval_timeout=eval_timeout, noise=noise, final=final, suspicious_above=suspicious_above,
-        consult=None if interactive is None else Consult(interactive, Dialog()), settings=settings,
-        order=_order(chosen),
+        problem, chosen, begun.func, store=(opened := open_store(store)), name=_name(opened, study, resume),
+        budget=budget, executor=executor, stop=_rules(stop_score, stop, max_steps), parallel=parallel, ideas=ideas,
+        seed=seed, observers=observers, eval_timeout=eval_timeout, noise=noise, final=begun.final, settings=settings,
+        suspicious_above=suspicious_above, order=_order(chosen),
+        consult=None if interactive is None else Consult(interactive, Dialog()),
     )  # fmt: skip
 
 
