@@ -253,6 +253,7 @@ def _dump_told(event: Told | Retold) -> dict[str, Any]:
         "feedback": outcome.feedback,
         "metrics": {name: _dump_number(value) for name, value in outcome.metrics.items()},
         "examples": [_dump_number(value) for value in outcome.examples],
+        **({"answers": list(outcome.answers)} if outcome.answers else {}),
     }
 
 
@@ -280,7 +281,7 @@ def _load_outcome(body: dict[str, Any]) -> Outcome:
         return Failure(body["failure"], body["message"], usage)
     metrics = {name: _load_number(value) for name, value in body["metrics"].items()}
     examples = tuple(_load_number(value) for value in body["examples"])
-    return Evaluation(body["score"], body["feedback"], metrics, examples, usage)
+    return Evaluation(body["score"], body["feedback"], metrics, examples, usage, tuple(body.get("answers", ())))
 
 
 def _load_told(body: dict[str, Any]) -> Told:

@@ -146,6 +146,8 @@ class Evaluation:
         metrics: further numbers by name, for reports; the loop does not look at them.
         examples: one score per example of a data set, in a fixed order; empty without one.
         usage: what the scorer's own model calls cost.
+        answers: what the system that the candidate steers said or did, one text per example or repeat, in order; for
+            reports, which show them beside the score. Empty where there is no such system.
 
     Raises:
         ValueError: the score is not a finite number.
@@ -160,6 +162,7 @@ class Evaluation:
     metrics: Mapping[str, float] = field(default_factory=dict)
     examples: tuple[float, ...] = ()
     usage: Usage = Usage()
+    answers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a score that cannot be compared."""

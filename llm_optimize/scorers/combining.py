@@ -176,7 +176,8 @@ class Gated:
             return replace(second, usage=usage)
         feedback = "\n".join(part for part in (first.feedback, second.feedback) if part)
         score = max(second.score, self.floor)
-        return Evaluation(score, feedback, {**metrics, **second.metrics}, second.examples, usage)
+        answers = second.answers or first.answers
+        return Evaluation(score, feedback, {**metrics, **second.metrics}, second.examples, usage, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,8 @@ class Repeated:
         nearest = min(outcomes, key=lambda one: abs(one.score - score))
         metrics = {**nearest.metrics, "_spread": max(scores) - min(scores)}
         examples = tuple(float(middle(column)) for column in _columns(outcomes))
-        return Evaluation(score, nearest.feedback, metrics, examples, usage)
+        answers = tuple(answer for one in outcomes for answer in one.answers)
+        return Evaluation(score, nearest.feedback, metrics, examples, usage, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +313,8 @@ def _together(
     for part, one in pairs:
         metrics |= {part.name: float(one.score)} | _under(part, one.metrics)
     usage = sum((one.usage for one in outcomes), Usage())
-    return Evaluation(score, "\n".join(lines), metrics, examples, usage)
+    answers = next((one.answers for one in outcomes if one.answers), ())
+    return Evaluation(score, "\n".join(lines), metrics, examples, usage, answers)
 
 
 def _said(part: Part, outcome: Evaluation) -> str:

@@ -39,7 +39,7 @@ def sample_events() -> tuple[Event, ...]:
             Problem(f"task {awkward}", "question", "start"), 7, {"max_steps": 3, "model": "m", "deep": [1, None]}, 1.0
         ),
         Proposed((Candidate(0, "start", origin="start"),), at=2.0),
-        Told(0, Evaluation(3, awkward, {"length": 5.0}, (1.0, 0.0), usage), 0.5, 3.0),
+        Told(0, Evaluation(3, awkward, {"length": 5.0}, (1.0, 0.0), usage, (awkward, "")), 0.5, 3.0),
         Proposed((Candidate(1, awkward, "why", "chat:m", 0), Candidate(2, "two")), usage, 0, "note", 4.0),
         Told(1, Failure("raised", "ValueError: no", usage), 0.25, 5.0),
         Guided("be brief", 6.0),

@@ -28,6 +28,7 @@ OUTCOME = st.builds(
     st.dictionaries(TEXT, FLOAT, max_size=3),
     st.lists(FLOAT, max_size=3).map(tuple),
     USAGE,
+    st.lists(TEXT, max_size=3).map(tuple),
 ) | st.builds(Failure, TEXT, TEXT, USAGE)
 EVENT = st.one_of(
     st.builds(

@@ -116,6 +116,17 @@ def test_repeats_are_taken_together(by, score):
     assert outcome.feedback == "saw 1"
 
 
+def test_answers_travel_through_combinations():
+    """What the system under optimization said is kept: of all repeats, of the scorer behind a gate, of a part."""
+
+    def answering(text):
+        return Evaluation(1.0, answers=(text.upper(),))
+
+    assert Repeated(answering, 2)("a").answers == ("A", "A")
+    assert Gated(len, answering, at_least=1)("a").answers == ("A",)
+    assert Weighted((Part("length", len), Part("said", answering)))("a").answers == ("A",)
+
+
 def test_a_failure_among_repeats_is_a_failure():
     """Half of the answers are not an average; no further one is bought."""
     answers = iter([1.0, Failure("raised", "no", Usage(calls=1)), 1.0])
