@@ -45,7 +45,9 @@ class Hand:
         match event.act:
             case "reject" if event.candidate_id is not None:
                 pinned = None if self.pinned == event.candidate_id else self.pinned
-                return replace(self, rejected={**self.rejected, event.candidate_id: event.text}, pinned=pinned)
+                accepted = None if self.accepted == event.candidate_id else self.accepted
+                rejected = {**self.rejected, event.candidate_id: event.text}
+                return replace(self, rejected=rejected, pinned=pinned, accepted=accepted)
             case "pin":
                 return replace(self, pinned=event.candidate_id)
             case "unpin":

@@ -96,6 +96,7 @@ class History:
     _version: int = 0
     _told: int = 0
     _again: int = 0
+    _overruled: int = 0
     _settled: bool = False
     _leaders: Leaders = field(default_factory=Leaders)
     _failed_steps: int = 0
@@ -128,7 +129,15 @@ class History:
     @property
     def retests(self) -> int:
         """Evaluations that joined earlier ones of the same candidate."""
-        return self._again - len(self.hand.rejected)
+        return self._again - self._overruled
+
+    @property
+    def revisions(self) -> int:
+        """How often a told trial was changed: by a repeated evaluation that joined it, or by a person who rejected it.
+
+        ``trials.retold(revisions)`` of an earlier history gives the places of those changed since.
+        """
+        return self._again
 
     @property
     def sigma(self) -> float | None:
@@ -268,7 +277,8 @@ class History:
         trial = None if event.candidate_id is None else self.trial(event.candidate_id)
         decided = self._next(hand=hand)
         if event.act == "reject" and trial is not None and trial.id not in self.hand.rejected:
-            return _joined(decided, trial.judged(hand.judged(trial.id, trial.outcome)))
+            overruled = replace(decided, _overruled=self._overruled + 1)
+            return _joined(overruled, trial.judged(hand.judged(trial.id, trial.outcome)))
         return replace(decided, best=trial) if event.act == "accept" else decided
 
     def first(self) -> Trial | None:
@@ -344,9 +354,11 @@ class History:
         )
         match event.part:
             case "fresh":
-                best = self.best if self._settled else trial  # the chosen one comes before the start
-                fresh = {**self.fresh, trial.id: (*self.fresh.get(trial.id, ()), outcome)}
-                return replace(retold, fresh=fresh, best=best, _settled=True)
+                retold = replace(retold, fresh={**self.fresh, trial.id: (*self.fresh.get(trial.id, ()), outcome)})
+                if trial.id in self.hand.rejected:
+                    return retold
+                chosen = self._settled or self.hand.accepted is not None
+                return replace(retold, best=self.best if chosen else trial, _settled=True)  # the chosen one comes first
             case "sealed":
                 return replace(retold, sealed={**self.sealed, trial.id: outcome})
             case _:

@@ -98,7 +98,7 @@ class Past(Sequence[Trial]):
         return self._length
 
     def retold(self, since: int = 0) -> list[int]:
-        """Return the positions of the trials of all re-tests but the first ``since``, in order; one may come twice."""
+        """Return the positions of all trials that were changed but the first ``since``, in order; one may come twice."""
         return self._record.retold[since : self._retests]
 
     @overload

@@ -28,7 +28,7 @@ class OwnPast:
     """Folds the trials of one arm, and those that no arm made, into a history. Safe to use from many threads.
 
     Each trial is looked at once, but for studies that evaluate candidates again: then the past is folded anew after
-    each repeated evaluation.
+    each repeated evaluation, as it is after each candidate that a person rejects.
     """
 
     def __init__(self, arm: str) -> None:
@@ -55,12 +55,12 @@ class OwnPast:
         return replace(
             own, problem=history.problem, seed=history.seed, slot=history.slot, pending=mine, guidance=history.guidance,
             guided=heard, usage=history.usage, next_id=history.next_id, fruitless=history.fruitless,
-            account=history.account, born=history.born, arms=history.arms, _slots=history._slots,  # noqa: SLF001 - a history made of another one
+            account=history.account, born=history.born, arms=history.arms, hand=history.hand, _slots=history._slots,  # noqa: SLF001 - a history made of another one
         )  # fmt: skip
 
     def _forget(self) -> None:
         self._candidates: list[Candidate] = []
-        self._retests = 0
+        self._revisions = 0
         self._mine: list[int] = []
         self._pasts: dict[int, History] = {0: History.empty()}
 
@@ -73,9 +73,9 @@ class OwnPast:
         common = min(len(trials), len(self._candidates))
         # Candidates are never made twice, so the same object at the same place means the same past before it.
         other = common and self._candidates[common - 1] is not trials[common - 1].candidate
-        if other or history.retests != self._retests:
+        if other or history.revisions != self._revisions:
             self._forget()
-            self._retests = history.retests
+            self._revisions = history.revisions
         for position in range(len(self._candidates), len(trials)):
             self._candidates.append(trials[position].candidate)
             known = len(self._mine)

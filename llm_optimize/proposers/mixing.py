@@ -69,7 +69,7 @@ class Quota:
 class Hybrid:
     """Asks the model for structure and the engine for numbers, as the history demands; keeps nothing itself.
 
-    In this order: (1) the latest structures that the model or the user wrote and that have a score get their share
+    While a candidate is pinned by hand, only its structure is tuned. Else in this order: (1) the latest structures that the model or the user wrote and that have a score get their share
     of numeric evaluations, however low that score; (2) those of them that are in the better half after as many
     evaluations get their share doubled, the best first, by their scores as they are now; (3) the best structure gets a
     further portion since the model's last proposal; (4) the model is asked; (5) if it has nothing new, the best
@@ -137,7 +137,7 @@ class Hybrid:
         portion = 0 if best is None else self._portion(history, best)
         if rationed and best is not None and portion > 0:
             yield best, portion
-        latest = structures.latest(history)
+        latest = [] if history.hand.pinned is not None else structures.latest(history)
         for rung in range(self.quota.rungs + 1):
             for one in self._standing_on(rung, latest):
                 allowance = self.quota.share(one.holes, rung) - one.tuned - one.under_way

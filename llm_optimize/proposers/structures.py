@@ -117,10 +117,15 @@ class StructureIndex:
     def best(self, history: History) -> Group | None:
         """Return the structure of the best trial that has something to tune, or None.
 
-        While no such trial has a score, it is the structure of the earliest trial with something to tune.
+        While no such trial has a score, it is the structure of the earliest trial with something to tune; while one is
+        pinned by hand, it is that one's.
         """
         with self._lock:
             self._follow(history)
+            pinned = None if history.hand.pinned is None else history.trial(history.hand.pinned)
+            if pinned is not None:
+                structure = self._structure_of(pinned.text)
+                return self._group(history, structure) if structure.holes else None
             for trial in history.top(_TOP):
                 structure = self._structure_of(trial.text)
                 if structure.holes:
@@ -177,6 +182,7 @@ class StructureIndex:
         self._keys: list[str] = []
         self._scores: dict[int, float] = {}
         self._retold: list[int] = []
+        self._rejected: frozenset[int] = frozenset()
         self._structures: dict[str, _Structure] = {}
         self._ideas: list[int] = []
         self._tunable = Ranking()
@@ -188,7 +194,11 @@ class StructureIndex:
         # Trials are never made twice, so the same object at the same place means the same past before it.
         if common and self._trials[common - 1].candidate is not trials[common - 1].candidate:
             self._forget()
-        again = min(history.retests, len(self._retold))
+        # A rejected trial loses its place in every ranking; that is rare, so all is followed once more.
+        if history.hand.rejected.keys() != self._rejected:
+            self._forget()
+            self._rejected = frozenset(history.hand.rejected)
+        again = min(history.revisions, len(self._retold))
         if again and trials.retold(again - 1)[:1] != self._retold[again - 1 : again]:
             self._forget()
         for position in range(len(self._trials), len(trials)):
@@ -221,7 +231,7 @@ class StructureIndex:
     def _rerank(self, position: int, score: float | None) -> None:
         before = self._scores.get(position)
         if before is None or score is None:
-            return
+            return  # it failed, or was rejected: then it was in no ranking when it was taken
         self._scores[position] = score
         for ranking in self._rankings(self._structures[self._keys[position]]):
             ranking.move(position, before, score)
@@ -230,8 +240,8 @@ class StructureIndex:
         return (structure.ranking, self._tunable) if structure.holes else (structure.ranking,)
 
     def _changed_since(self, history: History) -> frozenset[int]:
-        """Return the positions whose scores were changed by re-tests that ``history`` does not know."""
-        return frozenset(self._retold[history.retests :])
+        """Return the positions whose scores were changed by what ``history`` does not know."""
+        return frozenset(self._retold[history.revisions :])
 
     def _key(self, text: str) -> str:
         return skeleton(text, find(text, self._tune, strict=False))

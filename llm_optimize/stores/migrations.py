@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llm_optimize.errors import StoreError, StoreTooNew
+from llm_optimize.stores.decided import m004_by_hand
 
 if TYPE_CHECKING:
     import sqlite3
@@ -297,7 +298,7 @@ _M003 = (
     """,
 )
 
-MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (m001_events, m002_retold, m003_chosen)
+MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (m001_events, m002_retold, m003_chosen, m004_by_hand)
 """Every step, oldest first; a file's version is the number of steps it has taken."""
 
 

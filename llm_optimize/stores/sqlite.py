@@ -264,7 +264,7 @@ _OVERVIEW = """
 SELECT
     studies.name,
     count(*) FILTER (WHERE kind = 'told'),
-    coalesce(chosen.score, max(events.score)),
+    coalesce(chosen.score, iif(studies.id IN (SELECT study FROM by_hand), NULL, max(events.score))),
     (
         SELECT iif(last.kind = 'stopped', json_extract(last.body, '$.reason'), NULL) FROM events AS last
         WHERE last.study = studies.id AND last.kind IN ('opened', 'stopped') ORDER BY last.seq DESC LIMIT 1

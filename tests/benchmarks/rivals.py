@@ -117,7 +117,8 @@ def system(name: str) -> Callable[[Arena], None]:
         KeyError: there is none of this name.
     """
     module, _, function = name.removeprefix("ours:").partition(":")
-    return _ours(getattr(importlib.import_module(module), function)) if function else SYSTEMS[name]
+    known = name in SYSTEMS or not function  # "gepa:examples" is a system, though gepa has such a part too
+    return SYSTEMS[name] if known else _ours(getattr(importlib.import_module(module), function))
 
 
 def _best_of_n(arena: Arena) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from arena import SCALES, Arena, Meter, judge, unit
 from bench_search import interval, p_value, ranks, verdict
-from rivals import SYSTEMS, plays
+from rivals import SYSTEMS, plays, system
 
 UP = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 
@@ -93,3 +93,11 @@ def test_figures_of_the_test_and_the_interval():
     assert p_value(UP, [value - 0.05 for value in UP]) < 0.01
     low, high = interval(UP)
     assert UP[0] < low <= 0.55 <= high < UP[-1]
+
+
+def test_every_system_has_a_name_that_finds_it():
+    """Also the one whose name is that of a part of its package; another name is a function that makes a proposer."""
+    assert all(system(name) is made for name, made in SYSTEMS.items())
+    assert callable(system("llm_optimize:ChatProposer"))
+    with pytest.raises(KeyError):
+        system("unheard of")

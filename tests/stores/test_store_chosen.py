@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from llm_optimize.core.events import Opened, Proposed, Retold, Told, dump
+from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told, dump
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
 from llm_optimize.core.verdict import best_score
@@ -28,7 +28,7 @@ AFRESH = (Retold(2, Evaluation(4.0), 3, "fresh"), Retold(2, Evaluation(5.0), 4, 
 
 
 def drawn(seed):
-    """Return a study drawn at random: candidates that fail or score, and evaluations again of any of them."""
+    """Return a study drawn at random: candidates that fail or score, are evaluated again, rejected and accepted."""
     dice = random.Random(seed)
     count, serial = dice.randint(1, 6), 0
     score = lambda: dice.choice([dice.gauss(0, 3), float(dice.randint(-2, 2))])  # noqa: E731 - a shorthand
@@ -43,6 +43,13 @@ def drawn(seed):
             part = dice.choice(["again", "again", "again", "fresh", "sealed"])
             events.append(Retold(dice.choice(told), outcome(), serial, part))
             serial += 1
+        if seed % 2 and dice.random() < 0.15:
+            events.append(Guided("no", act="reject", candidate_id=dice.randrange(count)))
+        if seed % 4 == 1 and told and dice.random() < 0.1:
+            scored = [number for number in told if folded(events).trial(number).score is not None]
+            events += [Guided("", act="accept", candidate_id=dice.choice(scored))] if scored else []
+        if seed % 8 == 1 and dice.random() < 0.1:
+            events.append(Opened(Problem("task")))
     return events
 
 
@@ -106,7 +113,8 @@ def test_all_listings_agree_with_the_history(store, block):
         assert shown == [(id_, None if score is None else pytest.approx(score)) for id_, score in known]
         rows = query(store, "SELECT id FROM chosen WHERE study = ?", ours.name)
         assert rows in ([], [(history.best.id,)] if history.best else [])
-        assert bool(rows) == bool(history.retold and history.best)
+        decided = history.hand.rejected or history.hand.accepted is not None
+        assert bool(rows) == bool((history.retold or decided) and history.best)
 
 
 def test_an_older_file_is_upgraded(tmp_path):

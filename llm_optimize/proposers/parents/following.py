@@ -4,7 +4,8 @@ What a policy needs to know of the past is a small immutable value, advanced by 
 looked at once; after that a prompt costs one step, whatever the number of trials. The value depends on the trials and
 their order alone, so it is not state: a fresh index that is given the same history arrives at the same value.
 
-Steps see a trial with the outcome of its *first* evaluation, which never changes. Scores that later evaluations changed
+Steps see a trial with the outcome of its *first* evaluation, which never changes but for a candidate that a person
+rejects: then all is followed once more. Scores that later evaluations changed
 belong to the history; policies look them up there when they choose.
 """
 
@@ -66,6 +67,9 @@ class Following(ABC, Generic[_State]):
             # Candidates are never made twice, so the same object at the same place means the same past before it.
             if common and self._seen[common - 1] is not trials[common - 1].candidate:
                 self._forget()
+            if history.hand.rejected.keys() != self._rejected:  # rare: what was rejected is seen as a failure
+                self._forget()
+                self._rejected = frozenset(history.hand.rejected)
             position, state = self._nearest(told)
             for place in range(position, told):
                 trial = trials[place]
@@ -77,6 +81,7 @@ class Following(ABC, Generic[_State]):
 
     def _forget(self) -> None:
         self._seen: list[Candidate] = []
+        self._rejected: frozenset[int] = frozenset()
         self._latest: dict[int, _State] = {0: self.begin()}
         self._marks: dict[int, _State] = dict(self._latest)
         self._spacing = _LATEST
