@@ -96,7 +96,6 @@ class History:
     _version: int = 0
     _told: int = 0
     _again: int = 0
-    _overruled: int = 0
     _settled: bool = False
     _leaders: Leaders = field(default_factory=Leaders)
     _failed_steps: int = 0
@@ -129,7 +128,7 @@ class History:
     @property
     def retests(self) -> int:
         """Evaluations that joined earlier ones of the same candidate."""
-        return self._again - self._overruled
+        return self._again - len(self.trials.overruled)
 
     @property
     def revisions(self) -> int:
@@ -277,8 +276,7 @@ class History:
         trial = None if event.candidate_id is None else self.trial(event.candidate_id)
         decided = self._next(hand=hand)
         if event.act == "reject" and trial is not None and trial.id not in self.hand.rejected:
-            overruled = replace(decided, _overruled=self._overruled + 1)
-            return _joined(overruled, trial.judged(hand.judged(trial.id, trial.outcome)))
+            return _joined(decided, trial.judged(hand.judged(trial.id, trial.outcome)), overruled=True)
         return replace(decided, best=trial) if event.act == "accept" else decided
 
     def first(self) -> Trial | None:
@@ -381,11 +379,11 @@ class History:
         return {"usage": usage, "account": account, "unfinished": unfinished, "_booked": booked}
 
 
-def _joined(history: History, trial: Trial) -> History:
-    """Return the history in which one more evaluation of a candidate has joined the earlier ones."""
+def _joined(history: History, trial: Trial, *, overruled: bool = False) -> History:
+    """Return the history in which a told trial has changed: by one more evaluation, or by a person's decision."""
     record = history._record  # noqa: SLF001 - a step of History.after, outside for want of room
     position = record.position_by_id[trial.id]
-    record.retested(position, trial, len(history.trials))
+    record.retested(position, trial, len(history.trials), overruled=overruled)
     leaders = history._leaders.retested(trial, position)  # noqa: SLF001 - as above
     again = history._again + 1  # noqa: SLF001 - as above
     joined = replace(history, _again=again, _leaders=leaders, _settled=False)

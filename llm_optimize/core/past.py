@@ -23,7 +23,8 @@ class Record:
     """
 
     __slots__ = (
-        "arm_by_id", "first_by_text", "later", "pooled", "position_by_id", "retold", "told_at", "trials", "version",
+        "arm_by_id", "first_by_text", "later", "overruled", "pooled", "position_by_id", "retold", "told_at", "trials",
+        "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -39,6 +40,8 @@ class Record:
         """By re-test: how many trials had been told when it came."""
         self.retold: list[int] = []
         """By re-test: the position of its trial."""
+        self.overruled: list[int] = []
+        """The numbers of those changes that were no re-tests: a person rejected the candidate."""
         self.pooled: list[tuple[int, float]] = [(0, 0.0)]
         """By number of re-tests: degrees of freedom and sum of squares of all repeated scores."""
         self.version = 0
@@ -54,6 +57,7 @@ class Record:
             if kept := [row for row in versions if row[0] <= retests]:
                 twin.later[position] = kept
         twin.retold = self.retold[:retests]
+        twin.overruled = [number for number in self.overruled if number <= retests]
         twin.told_at, twin.pooled = self.told_at[:retests], self.pooled[: retests + 1]
         twin.version = version
         return twin
@@ -71,8 +75,8 @@ class Record:
         degrees, squares = self.pooled[retests]
         return math.sqrt(squares / degrees) if degrees else None
 
-    def retested(self, position: int, trial: Trial, told: int) -> None:
-        """Add the version of a trial that one more re-test has made."""
+    def retested(self, position: int, trial: Trial, told: int, *, overruled: bool = False) -> None:
+        """Add the version of a trial that one more re-test has made, or a person who rejected it."""
         degrees, squares = self.pooled[-1]
         before = self.at(position, len(self.told_at)).tally
         gained = trial.tally.n - max(before.n, 1)
@@ -80,6 +84,8 @@ class Record:
         self.retold.append(position)
         self.pooled.append((degrees + max(gained, 0), squares + trial.tally.squares - before.squares))
         self.later.setdefault(position, []).append((len(self.told_at), trial))
+        if overruled:
+            self.overruled.append(len(self.told_at))
 
 
 class Past(Sequence[Trial]):
@@ -98,8 +104,14 @@ class Past(Sequence[Trial]):
         return self._length
 
     def retold(self, since: int = 0) -> list[int]:
-        """Return the positions of all trials that were changed but the first ``since``, in order; one may come twice."""
+        """Return the positions of all changed trials but the first ``since``, in order; one may come twice."""
         return self._record.retold[since : self._retests]
+
+    @property
+    def overruled(self) -> tuple[int, ...]:
+        """The positions of the trials that a person has rejected since they were told, in that order."""
+        numbers = self._record.overruled
+        return tuple(self._record.retold[number - 1] for number in numbers if number <= self._retests)
 
     @overload
     def __getitem__(self, index: int) -> Trial: ...

@@ -69,11 +69,12 @@ class Quota:
 class Hybrid:
     """Asks the model for structure and the engine for numbers, as the history demands; keeps nothing itself.
 
-    While a candidate is pinned by hand, only its structure is tuned. Else in this order: (1) the latest structures that the model or the user wrote and that have a score get their share
-    of numeric evaluations, however low that score; (2) those of them that are in the better half after as many
-    evaluations get their share doubled, the best first, by their scores as they are now; (3) the best structure gets a
-    further portion since the model's last proposal; (4) the model is asked; (5) if it has nothing new, the best
-    structure is tuned further. Candidates under evaluation count.
+    While a candidate is pinned by hand, only its structure is tuned. Else, in this order: (1) the latest structures
+    that the model or the user wrote and that have a score get their share of numeric evaluations, however low that
+    score; (2) those of them that are in the better half after as many evaluations get their share doubled, the best
+    first, by their scores as they are now; (3) the best structure gets a further portion since the model's last
+    proposal; (4) the model is asked; (5) if it has nothing new, the best structure is tuned further. Candidates under
+    evaluation count.
 
     Attributes:
         chat: proposes structure; None leaves everything to the engine.

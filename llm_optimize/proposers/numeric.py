@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.history import History
     from llm_optimize.text.domains import Domain, Value
+    from llm_optimize.text.tunables import Hole
 
 __all__ = ["NumericProposer"]
 
@@ -38,7 +39,8 @@ class NumericProposer:
 
     All trials that differ from that text in tunable values only are the engine's data. A failure counts as somewhat
     worse than the worst score seen (by a tenth of the range of scores), so the engine turns away from it. Values
-    under evaluation are kept away from, and no text is proposed that the study knows.
+    under evaluation are kept away from, and no text is proposed that the study knows. The first values that a new
+    structure is given are those of the best text, where names and kinds are the same (origin ``numeric:inherited``).
 
     Attributes:
         tune: what may be tuned besides what comments mark; see :func:`~llm_optimize.text.domains.parse_tune`.
@@ -84,7 +86,9 @@ class NumericProposer:
         drafts: list[Draft] = []
         for i in range(n):
             attempt = _Attempt(history, group, tuple(draft.text for draft in drafts), self._index, self.constraints)
-            found = next(_new(attempt, engine, data, (abs(history.seed), history.slot, i)), None)
+            inherited = self._inherited(attempt) if not (i or group.tuned_count) else iter(())
+            invented = _new(attempt, engine, data, (abs(history.seed), history.slot, i))
+            found = next(itertools.chain(inherited, invented), None)
             if found is None:
                 break
             name, values = found
@@ -92,6 +96,19 @@ class NumericProposer:
             text = rewrite(group.base.text, group.holes, values)
             drafts.append(Draft(text, describe(group.holes, values), f"{NUMERIC}{name}", group.base.id))
         return Proposal(tuple(drafts), note="" if drafts else _EXHAUSTED)
+
+    def _inherited(self, attempt: _Attempt) -> Iterator[tuple[str, tuple[Value, ...]]]:
+        """Yield the values of the same names in the best text, where that is of another structure.
+
+        A model that writes a new structure seldom knows what its predecessors' numbers were tuned to.
+        """
+        best, holes = self._index.best(attempt.history), attempt.group.holes
+        if best is None or best.key == attempt.group.key or best.base.score is None:
+            return
+        tuned = {hole.name: hole for hole in best.holes}
+        values = tuple(_taken_over(hole, tuned.get(hole.name)) for hole in holes)
+        if values != tuple(hole.current for hole in holes) and attempt.accepts(values):
+            yield "inherited", values
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +152,14 @@ class _Data:
 
     def without(self, values: tuple[Value, ...]) -> _Data:
         return replace(self, avoided=(*self.avoided, values))
+
+
+def _taken_over(hole: Hole, tuned: Hole | None) -> Value:
+    if tuned is None or type(tuned.domain) is not type(hole.domain):
+        return hole.current
+    if isinstance(hole.domain, Choice) and tuned.current not in hole.domain.options:
+        return hole.current
+    return hole.domain.clip(tuned.current)
 
 
 def _new(attempt: _Attempt, engine: str, data: _Data, seed: tuple[int, ...]) -> Iterator[tuple[str, tuple[Value, ...]]]:

@@ -177,12 +177,12 @@ class StructureIndex:
 
     # --- following a history; the lock is held ------------------------------------------------------------------
 
-    def _forget(self) -> None:
+    def _forget(self, overruled: tuple[int, ...] = ()) -> None:
         self._trials: list[Trial] = []
         self._keys: list[str] = []
         self._scores: dict[int, float] = {}
         self._retold: list[int] = []
-        self._rejected: frozenset[int] = frozenset()
+        self._overruled = overruled
         self._structures: dict[str, _Structure] = {}
         self._ideas: list[int] = []
         self._tunable = Ranking()
@@ -195,9 +195,8 @@ class StructureIndex:
         if common and self._trials[common - 1].candidate is not trials[common - 1].candidate:
             self._forget()
         # A rejected trial loses its place in every ranking; that is rare, so all is followed once more.
-        if history.hand.rejected.keys() != self._rejected:
-            self._forget()
-            self._rejected = frozenset(history.hand.rejected)
+        if trials.overruled != self._overruled:
+            self._forget(trials.overruled)
         again = min(history.revisions, len(self._retold))
         if again and trials.retold(again - 1)[:1] != self._retold[again - 1 : again]:
             self._forget()

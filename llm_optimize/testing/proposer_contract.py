@@ -89,6 +89,8 @@ def _told(number: int, draw: random.Random) -> list[Event]:
         events.append(Retold(number, Evaluation(draw.gauss(0, 1)), serial=number // 40))
     if number == 20:  # noqa: PLR2004 - once
         events.append(Guided("Keep the comment."))
+    if number == 30:  # noqa: PLR2004 - once
+        events.append(Guided("too long", act="reject", candidate_id=22))
     return events
 
 

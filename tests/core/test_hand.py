@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_optimize.core.events import Guided, Opened, Proposed, Told, dump, load
+from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told, dump, load
 from llm_optimize.core.hand import said
 from llm_optimize.core.history import History
 from llm_optimize.core.order import Order
@@ -58,6 +58,26 @@ def test_a_candidate_may_be_rejected_before_its_score_is_there():
     history = history.after(Guided("no", act="reject", candidate_id=1)).after(Told(1, Evaluation(9.0)))
     assert history.best.id == 0
     assert history.trial(1).outcome.kind == "rejected"
+
+
+def test_what_was_rejected_before_its_outcome_came_is_no_change():
+    """It is told as a failure; nothing that was told is changed, and re-tests are counted rightly."""
+    history = told(1.0).after(Proposed((Candidate(1, "late"),), slot=5))
+    history = history.after(Guided("no", act="reject", candidate_id=1)).after(Told(1, Evaluation(9.0)))
+    assert history.trial(1).outcome.kind == "rejected"
+    assert (history.retests, history.revisions, history.trials.overruled) == (0, 0, ())
+    history = history.after(Guided("no", act="reject", candidate_id=0))
+    assert (history.retests, history.revisions, history.trials.overruled) == (0, 1, (0,))
+    assert history.as_of(1).trials.overruled == ()
+
+
+def test_rejecting_what_was_accepted_takes_that_back():
+    """Then the best is the best of the others, also if the rejected one is scored afresh."""
+    history = (
+        told(1.0, 5.0).after(Guided("", act="accept", candidate_id=0)).after(Guided("no", act="reject", candidate_id=0))
+    )
+    assert (history.hand.accepted, history.best.id) == (None, 1)
+    assert history.after(Retold(0, Evaluation(9.0), part="fresh")).best.id == 1
 
 
 def test_among_many_a_rejected_leader_is_gone():

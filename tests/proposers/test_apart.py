@@ -75,7 +75,8 @@ def test_an_earlier_past_and_repeated_scores_are_seen_rightly():
     early = history.as_of(3)
     again = history.after(Retold(1, Evaluation(90.0)))
     used = OwnPast("a")
-    for known in (history, early, history.as_of(190), again, history):
+    rejected = again.after(Guided("no", act="reject", candidate_id=1))
+    for known in (history, early, history.as_of(190), again, rejected, again, history):
         fresh, seen = OwnPast("a").of(known), used.of(known)
         assert [(trial.id, trial.score) for trial in seen.trials] == [(one.id, one.score) for one in fresh.trials]
         assert seen.best == fresh.best

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_optimize.core.events import Opened, Proposed, Retold, Told
+from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Evaluation, Problem
 from llm_optimize.proposers.engines import suggest
@@ -96,7 +96,7 @@ def test_search_goes_on_elsewhere_once_an_optimum_is_reached():
     assert all(max(abs(x - 0.5), abs(y - 0.5)) > 0.004 for x, y in asked)
 
 
-def grown(scores, retests):
+def grown(scores, retests, rejected=()):
     """Return the histories of a study in the order of their making; structures a, b and c take turns."""
     history = History.empty().after(Opened(Problem("t", start="a = 1.0")))
     views = []
@@ -109,18 +109,23 @@ def grown(scores, retests):
             if when == number and which <= number:
                 history = history.after(Retold(which, Evaluation(float(again)), serial))
                 views.append(history)
+        for when, which in rejected:
+            if when == number and which <= number + 1:
+                history = history.after(Guided("no", act="reject", candidate_id=which))
+                views.append(history)
     return views
 
 
 @given(
     st.lists(st.integers(-3, 3), min_size=1, max_size=12),
     st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(-9, 9)), max_size=6),
+    st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=2),
     st.randoms(use_true_random=False),
 )
 @settings(max_examples=60, deadline=None)
-def test_an_index_that_has_followed_everything_answers_as_a_new_one(scores, retests, rng):
+def test_an_index_that_has_followed_everything_answers_as_a_new_one(scores, retests, rejected, rng):
     """Whatever was followed before, earlier or later, base, standing and data follow from the history alone."""
-    views = grown(scores, retests)
+    views = grown(scores, retests, rejected)
     index = StructureIndex(Box(0.0, 100.0))
     index.best(views[-1])
     rng.shuffle(views)
@@ -132,4 +137,4 @@ def test_an_index_that_has_followed_everything_answers_as_a_new_one(scores, rete
             group = index.group(view, standing.key)
             assert group == fresh.group(view, standing.key)
             scores_now = [score for _, score in group.told]
-            assert standing.best == group.base.score == max(scores_now)
+            assert standing.best == group.base.score == max(one for one in scores_now if one is not None)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import pytest
 
-from llm_optimize.core.events import Opened, Proposed, Retold, Told
+from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
 from llm_optimize.errors import BadInput
@@ -60,7 +60,7 @@ def past(*rows, seed=1):
     return history
 
 
-def steps(seed, count, policy=None):
+def steps(seed, count, policy=None, rejected=0.03):
     """Yield the histories of a random study, each candidate built on what a policy chose, or on any other."""
     draw = random.Random(seed)
     history = History.empty().after(Opened(Problem("t", "q", "x0"), seed=seed))
@@ -75,12 +75,15 @@ def steps(seed, count, policy=None):
         if draw.random() < 0.15 and history.best:
             history = history.after(Retold(history.best.id, Evaluation(draw.gauss(0, 1)), serial=history.retests))
             yield history
+        if draw.random() < rejected:
+            history = history.after(Guided("no", act="reject", candidate_id=draw.randrange(number + 1)))
+            yield history
 
 
 @lru_cache(1)
 def long_study():
     """Return the histories of a longer random study."""
-    return tuple(steps(9, 1_000))
+    return tuple(steps(9, 1_000, rejected=0))  # after a rejection, which a person types, all is followed anew
 
 
 def choice(policy, history, slot=0, draft=0):
@@ -174,6 +177,10 @@ class Counting:
     def __len__(self):
         """As of the trials."""
         return len(self.trials)
+
+    def __getattr__(self, name):
+        """Give what the trials have."""
+        return getattr(self.trials, name)
 
     def __getitem__(self, index):
         """Give one or several, and count them."""

@@ -67,9 +67,8 @@ class Following(ABC, Generic[_State]):
             # Candidates are never made twice, so the same object at the same place means the same past before it.
             if common and self._seen[common - 1] is not trials[common - 1].candidate:
                 self._forget()
-            if history.hand.rejected.keys() != self._rejected:  # rare: what was rejected is seen as a failure
-                self._forget()
-                self._rejected = frozenset(history.hand.rejected)
+            if trials.overruled != self._overruled:  # rare: what was rejected is seen as a failure
+                self._forget(trials.overruled)
             position, state = self._nearest(told)
             for place in range(position, told):
                 trial = trials[place]
@@ -79,9 +78,9 @@ class Following(ABC, Generic[_State]):
                     self._keep(place + 1, state)
             return state
 
-    def _forget(self) -> None:
+    def _forget(self, overruled: tuple[int, ...] = ()) -> None:
         self._seen: list[Candidate] = []
-        self._rejected: frozenset[int] = frozenset()
+        self._overruled = overruled
         self._latest: dict[int, _State] = {0: self.begin()}
         self._marks: dict[int, _State] = dict(self._latest)
         self._spacing = _LATEST
