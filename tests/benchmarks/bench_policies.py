@@ -3,8 +3,10 @@
 For each window, parent and form with the defaults of the other two, for all of them together, for the epochs layout
 and for the hybrid: milliseconds from ``propose`` to the request, that is choosing and composing, without the model.
 The study grows by one trial between two prompts, as in a run; the figure is the median. Beside it stands the first
-prompt of a process that resumes the study, which may go through all trials once. Candidates have 600 characters, one
-evaluation in eight fails, and each has scores on 20 examples. Limit: 5 ms a prompt at 1,000 and at 100,000 trials.
+prompt of a process that resumes the study, which may go through all trials once. Counted is the processor's time of
+the thread that proposes, which waits for nothing, so that a busy machine does not count. Candidates have 600
+characters, one evaluation in eight fails, and each has scores on 20 examples. Limit: 5 ms a prompt at 1,000 and at
+100,000 trials.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
 from llm_optimize.errors import ModelUnavailable
 from llm_optimize.llm.fake import ScriptedModel
 from llm_optimize.proposers.chat import ChatProposer
+from llm_optimize.proposers.forms.edits import Edits
 from llm_optimize.proposers.forms.full_text import FullText
+from llm_optimize.proposers.lessons import Lessons
 from llm_optimize.proposers.mixing import Hybrid
 from llm_optimize.proposers.numeric import NumericProposer
 from llm_optimize.proposers.parents.best import Best
@@ -34,7 +38,12 @@ from llm_optimize.proposers.parents.pareto_front import ParetoFront
 from llm_optimize.proposers.parents.restart import Restart
 from llm_optimize.proposers.parents.softmax import Softmax
 from llm_optimize.proposers.parents.tournament import Tournament
+from llm_optimize.proposers.parents.widening import Widening
+from llm_optimize.proposers.portfolio import Portfolio
 from llm_optimize.proposers.window import Window
+from llm_optimize.proposers.windows.diverse import Diverse
+from llm_optimize.proposers.windows.recent import Recent
+from llm_optimize.proposers.windows.top import Top
 
 LIMIT_MS = 5.0
 LENGTHS = (1_000, 100_000)
@@ -44,8 +53,9 @@ TOGETHER = 50
 WORDS = "read the order and name its number first then state what happens next in one short friendly sentence"
 GRID = (Feature("length", 300, 900, log=True), Feature("size", 0, 1))
 
-WINDOWS = {"window": Window}
+WINDOWS = {"window": Window, "recent": Recent, "top": Top, "diverse": Diverse}
 PARENTS = {
+    "widening": Widening,
     "latest": Latest,
     "best": Best,
     "softmax": Softmax,
@@ -57,7 +67,7 @@ PARENTS = {
     "crossover": lambda: Crossover(ParetoFront(), rate=1),
     "mixed": lambda: Mixed(((0.5, Islands(features=GRID)), (0.5, Restart(ParetoFront())))),
 }
-FORMS = {"full": FullText}
+FORMS = {"full": FullText, "edits": Edits}
 
 
 def silent(_):
@@ -78,15 +88,16 @@ def rows():
         yield f"parent {name}", lambda make=make: chat(parent=make())
     for name, make in FORMS.items():
         yield f"form {name}", lambda make=make: chat(form=make())
-    for window, parent, form in itertools.product(WINDOWS, PARENTS, FORMS):
+    for window, form in itertools.product(WINDOWS, FORMS):
         yield (
-            f"{window} + {parent} + {form}",
-            lambda names=(window, parent, form): chat(
-                window=WINDOWS[names[0]](), parent=PARENTS[names[1]](), form=FORMS[names[2]]()
+            f"{window} + mixed + {form}",
+            lambda names=(window, form): chat(
+                window=WINDOWS[names[0]](), parent=PARENTS["mixed"](), form=FORMS[names[1]](), lessons=Lessons()
             ),
         )
     yield "layout epochs", lambda: chat(layout="epochs")
     yield "hybrid", lambda: Hybrid(chat(), NumericProposer())
+    yield "portfolio", lambda: Portfolio({"a": chat(), "b": chat(form=Edits(), parent=Islands())})
 
 
 def study(trials):
@@ -94,11 +105,12 @@ def study(trials):
     draw = random.Random(5)
     history = History.empty().after(Opened(Problem("Answer well.", "Which instruction is better?", "start"), seed=5))
     for first in range(0, trials, TOGETHER):
-        history = history.after(Proposed(tuple(candidate(n, draw) for n in range(first, first + TOGETHER)), slot=first))
+        for number in range(first, first + TOGETHER):
+            history = history.after(Proposed((candidate(number, draw),), slot=number))
         for number in range(first, first + TOGETHER):
             history = history.after(Told(number, outcome(number, draw)))
             if number >= trials - PROMPTS:
-                yield history.assuming(0, number)
+                yield history.assuming(0, first + TOGETHER)
 
 
 def candidate(number, draw):
@@ -118,12 +130,12 @@ def outcome(number, draw):
 
 
 def asked(proposer, history):
-    """Return the milliseconds until the request leaves."""
-    began = time.perf_counter()
+    """Return the milliseconds of processor time until the request leaves."""
+    began = time.thread_time()
     try:
         proposer.propose(history, 1)
     except ModelUnavailable:
-        return (time.perf_counter() - began) * 1000
+        return (time.thread_time() - began) * 1000
     msg = "the proposer asked nobody"
     raise RuntimeError(msg)
 
