@@ -48,6 +48,7 @@ def pytest_configure() -> None:
     for name in (*_NAMED, *_OUTSIDE):
         os.environ.pop(name, None)
     os.environ["LLM_OPTIMIZE_NO_REQUESTS"] = "1"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of the interpreters that tests start compiles us anew
     sys.addaudithook(_no_network)
 
 

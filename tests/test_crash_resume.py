@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers.warm import Session
 
 from llm_optimize.core.events import Proposed, Told
 from llm_optimize.stores.sqlite import SQLiteStore
@@ -22,9 +23,8 @@ STEPS = 200
 KILLS = 30
 
 
-def begin(store, server, notes, parallel):
-    command = [sys.executable, str(SESSION), str(store), server.url, str(notes), str(STEPS), str(parallel)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def words(store, server, notes, parallel):
+    return [str(store), server.url, str(notes), str(STEPS), str(parallel)]
 
 
 def kill_after(process, server, more, jitter):
@@ -33,8 +33,8 @@ def kill_after(process, server, more, jitter):
     while len(server.requests) < target and process.poll() is None:
         time.sleep(0.0005)
     time.sleep(jitter)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.kill()
+    process.wait(60)
     return process.returncode == -signal.SIGKILL
 
 
@@ -59,7 +59,7 @@ def test_a_study_killed_thirty_times_loses_and_repeats_nothing(tmp_path, paralle
     begins_at_kill, requests_at_kill = [], []
     with ScriptedServer(lambda body, index: f"```\nline {index:03d}\n```", latency=0.002) as server:
         for _ in range(KILLS):
-            process = begin(path, server, notes, parallel)
+            process = Session(SESSION, *words(path, server, notes, parallel), errors=tmp_path / "errors")
             kills += kill_after(process, server, draw.randint(1, 5), draw.random() * 0.008)
             texts, told, keys = on_disk(path)
             assert known_texts.items() <= texts.items(), "an id changed its candidate"
@@ -68,9 +68,9 @@ def test_a_study_killed_thirty_times_loses_and_repeats_nothing(tmp_path, paralle
             replies_at_kill.append(len(keys))
             begins_at_kill.append(len(notes.read_text().splitlines()) if notes.exists() else 0)
             requests_at_kill.append(len(server.requests))
-        last = begin(path, server, notes, parallel)
-        _, errors = last.communicate(timeout=300)
-        assert last.returncode == 0, errors.decode()
+        command = [sys.executable, str(SESSION), *words(path, server, notes, parallel)]  # an interpreter of its own
+        last = subprocess.run(command, capture_output=True, timeout=300, check=False)
+        assert last.returncode == 0, last.stderr.decode()
         counts = server.counts()
         received = [request.key for request in server.requests]
     texts, told, keys = on_disk(path)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.checks import check_whole
 from llm_optimize.core.deciding import checked
 from llm_optimize.core.events import Guided
 from llm_optimize.core.hand import said
@@ -60,9 +61,7 @@ class Consult:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
-        if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
-            msg = f"interactive is {self.every!r}: give after how many evaluations to ask, a whole number of 1 or more"
-            raise BadInput(msg)
+        check_whole("interactive", self.every, 1)
 
     def due(self, history: History, asked: int) -> bool:
         """Say whether it is time, when the last question came after so many evaluations."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["accepted_by_hand", "checked", "within"]
 
+_DONE = {"pin": "pinned", "accept": "accepted"}
+
 
 def accepted_by_hand(history: History) -> str | None:
     """Stop when a person has accepted a candidate; a :data:`~llm_optimize.core.protocols.Stopper`."""
@@ -58,5 +60,5 @@ def _check_candidate(history: History, event: Guided) -> None:
     trial: Trial | None = history.trial(number)
     if event.act != "reject" and (trial is None or trial.score is None):
         state = "has no score yet" if trial is None else "failed"
-        msg = f"candidate #{number} {state}, so it cannot be {event.act}ed: choose one with a score"
-        raise BadInput(msg.replace("pined", "pinned"))
+        msg = f"candidate #{number} {state}, so it cannot be {_DONE[event.act]}: choose one with a score"
+        raise BadInput(msg)

@@ -7,7 +7,7 @@ heeds it before its next proposal.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llm_optimize.core.types import Failure
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.events import Guided
     from llm_optimize.core.types import Outcome
 
-__all__ = ["Act", "Hand", "said"]
-
-Act = Literal["say", "reject", "pin", "unpin", "accept", "inject"]
+__all__ = ["Hand", "said"]
 
 _REJECTED = "rejected"
 

@@ -76,8 +76,12 @@ class Leaders:
             return None
         if not sigma:
             return [trial for _, _, trial in self.rows[:k]]
-        known = {row[1]: row[2] for row in (*self.rows, *self.tested)}
-        return ranked(known.items(), k, sigma)
+        rows = {row[1]: row for row in (*self.rows, *self.tested)}.values()
+        # The key of `ranked`, without a call for each row: this is done at each event of a study with noise.
+        caution = _CAUTION * sigma
+        keyed = ((caution / math.sqrt(trial.tally.n or 1) + turned, at, trial) for turned, at, trial in rows)
+        best = [min(keyed)] if k == 1 and rows else heapq.nsmallest(k, keyed)
+        return [trial for *_, trial in best]
 
 
 def ranked(trials: Iterable[tuple[int, Trial]], k: int, sigma: float | None) -> list[Trial]:

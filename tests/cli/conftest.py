@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers.warm import Session
 
 from llm_optimize.testing.server import ScriptedServer
 
@@ -28,14 +29,28 @@ def score(text):
 class Cli:
     """Starts ``python -m llm_optimize`` in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ends: Path) -> None:
         self.folder = folder
+        self._ends = ends
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "LLM_OPTIMIZE_"))}
         self.env = kept | {"LLM_OPTIMIZE_NO_REQUESTS": "1", "PYTHONUNBUFFERED": "1"}
         self.command = [sys.executable, "-m", "llm_optimize"]
 
     def __call__(self, *words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run to the end."""
+        """Run to the end, in a process that is forked from one which has imported the package.
+
+        :meth:`fresh` takes an interpreter of its own; so do all that ``start`` starts.
+        """
+        output, errors = self._ends / "stdout", self._ends / "stderr"
+        environment = self.env | (env or {})
+        session = Session(
+            "llm_optimize", *words, errors=errors, output=output, folder=self.folder, environment=environment
+        )
+        said = session.wait(120)
+        return subprocess.CompletedProcess(words, session.returncode, output.read_text(encoding="utf-8"), said)
+
+    def fresh(self, *words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run to the end as a user starts it."""
         command = [*self.command, *map(str, words)]
         environment = self.env | (env or {})
         return subprocess.run(
@@ -55,9 +70,9 @@ class Cli:
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path, tmp_path_factory):
     """The command in an empty folder."""
-    return Cli(tmp_path)
+    return Cli(tmp_path, tmp_path_factory.mktemp("ends"))
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ optimize.run("t", "q", lambda x: -float(x.split()[2]) ** 2, x0="x = 4.0  # tune:
 """
     cli.command.pop()
     cli.command[-1] = "-c"
-    assert cli(program).returncode == 0
+    assert cli.fresh(program).returncode == 0
     cli.command[-1:] = ["-m", "llm_optimize"]
     done = cli("resume", "mine", "--store", "own.db")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -188,7 +188,7 @@ def test_json_goes_on_when_nobody_reads(cli, server):
     words = [*cli.command, "run", str(task), *_flags(server), "--json"]
     quoted = " ".join(f"'{word}'" for word in words)
     cli.command[:] = ["sh", "-c", f"{quoted} | head -n 1"]
-    done = cli()
+    done = cli.fresh()
     assert json.loads(done.stdout)["kind"] == "opened"
     assert "Traceback" not in done.stderr
     assert len(server.requests) == 3

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from helpers.warm import Session
 
 from llm_optimize import SQLiteStore
 from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, Told
@@ -18,8 +17,12 @@ SESSION = Path(__file__).parents[1] / "helpers" / "noise_session.py"
 
 
 def begin(store, notes, parallel):
-    command = [sys.executable, str(SESSION), str(store), str(notes), str(parallel)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return Session(SESSION, store, notes, parallel, errors=store.with_name("errors"))
+
+
+def finish(process):
+    errors = process.wait(120)
+    assert process.returncode == 0, errors
 
 
 def lines(notes):
@@ -52,10 +55,10 @@ def test_a_noisy_study_that_is_killed_goes_on(tmp_path, parallel):
         while len(lines(notes)) < before + more and process.poll() is None:
             time.sleep(0.001)
         time.sleep(dice.uniform(0, 0.003))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.kill()
+        process.wait(60)
         kills += process.returncode == -signal.SIGKILL
-    assert begin(path, notes, parallel).wait(timeout=120) == 0
+    finish(begin(path, notes, parallel))
     assert kills >= 4
     happened = events(path)
     told = [event.candidate_id for event in happened if isinstance(event, Told)]
@@ -70,5 +73,5 @@ def test_a_noisy_study_that_is_killed_goes_on(tmp_path, parallel):
     assert sum(isinstance(event, Stopped) for event in happened) == 7 - kills
     if parallel == 1:
         whole = tmp_path / "whole.db"
-        assert begin(whole, tmp_path / "other", parallel).wait(timeout=120) == 0
+        finish(begin(whole, tmp_path / "other", parallel))
         assert course(path) == course(whole)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import pickle
 import random
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.warm import Session
 
 from llm_optimize import Budget, optimize
 from llm_optimize.core.chat import Message, Request
@@ -130,14 +128,16 @@ def panel(model):
     return lambda text: sum(judge(text)[0] for _ in range(2)) / 2
 
 
+def begin(path, server, notes, parallel):
+    return Session(SESSION, path, server.url, notes, 25, parallel, errors=path.with_name("errors"))
+
+
 def kill_in_mid_run(path, server, notes, parallel, after):
-    words = [sys.executable, str(SESSION), str(path), server.url, str(notes), "25", str(parallel)]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = begin(path, server, notes, parallel)
     while len(server.requests) < after and process.poll() is None:
         time.sleep(0.0005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    return words
+    process.kill()
+    process.wait(60)
 
 
 @pytest.mark.parametrize("parallel", [1, 4])
@@ -146,9 +146,10 @@ def test_a_killed_and_resumed_run_replays_as_one(tmp_path, parallel):
     path, notes = tmp_path / "a.db", tmp_path / "notes"
     with ScriptedServer(lambda _, index: f"```\nline {index:03d}\n```", latency=0.005) as server:
         for after in (6, 15):
-            words = kill_in_mid_run(path, server, notes, parallel, after)
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
+            kill_in_mid_run(path, server, notes, parallel, after)
+        last = begin(path, server, notes, parallel)
+        errors = last.wait(120)
+        assert last.returncode == 0, errors
     assert sum(isinstance(event, Opened) for event in log(path, "crash")) > 1, "it was never killed"
     name = export(path, tmp_path / "run.jsonl", "crash")
     func, options = (lambda text: float(len(text))), {"max_steps": 25, "study": "crash", "seed": 0}

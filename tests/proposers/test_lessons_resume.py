@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from helpers.warm import Session
 
 from llm_optimize import llm, optimize
 from llm_optimize.core.budget import Budget
@@ -79,16 +80,15 @@ def test_a_budget_covers_reflections() -> None:
     assert charged == result.usage.tokens <= 20_000
 
 
-def begin(store: Path, server: ScriptedServer, steps: int, parallel: int) -> subprocess.Popen:
+def begin(store: Path, server: ScriptedServer, steps: int, parallel: int) -> Session:
     """Begin a session in a process of its own."""
-    command = [sys.executable, str(SESSION), str(store), server.url, str(steps), str(parallel)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return Session(SESSION, store, server.url, steps, parallel, errors=store.with_name("errors"))
 
 
-def end(process: subprocess.Popen) -> None:
+def end(process: Session) -> None:
     """Wait for a session that is let run."""
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors.decode()
+    errors = process.wait(120)
+    assert process.returncode == 0, errors
 
 
 def test_killed_between_reflection_and_proposal_it_recalls_the_reflection(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_killed_between_reflection_and_proposal_it_recalls_the_reflection(tmp_pa
         process = begin(path, server, 6, 1)
         assert reached.wait(60)
         process.kill()
-        process.communicate(timeout=60)
+        process.wait(60)
         go.set()
         with SQLiteStore(path) as store:
             before = [event for _, event in store.read("lessons")]
@@ -139,7 +139,7 @@ def test_killed_at_random_no_batch_is_paid_for_twice(tmp_path: Path, parallel: i
             while len(server.requests) < wanted and process.poll() is None:
                 threading.Event().wait(0.001)
             process.kill()
-            process.communicate(timeout=60)
+            process.wait(60)
         end(begin(path, server, 20, parallel))
         reflections = {
             one.key: one.body["messages"][1]["content"] for one in server.requests if is_reflection(one.body)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+from helpers.warm import Session
 
 from llm_optimize.core.history import History
 from llm_optimize.stores.sqlite import SQLiteStore
@@ -19,8 +19,7 @@ KILLS = 6
 
 
 def begin(store, server):
-    command = [sys.executable, str(SESSION), str(store), server.url]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return Session(SESSION, store, server.url, errors=store.with_name("errors"))
 
 
 def test_a_killed_portfolio_pays_nothing_twice_and_mixes_no_replies_up(tmp_path):
@@ -42,12 +41,12 @@ def test_a_killed_portfolio_pays_nothing_twice_and_mixes_no_replies_up(tmp_path)
             while len(server.requests) < target and process.poll() is None:
                 time.sleep(0.0005)
             time.sleep(0.02)  # into the second call of a proposal whose first reply is on disk
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=60)
+            process.kill()
+            process.wait(60)
             assert process.returncode == -signal.SIGKILL
         last = begin(path, server)
-        _, errors = last.communicate(timeout=120)
-        assert last.returncode == 0, errors.decode()
+        errors = last.wait(120)
+        assert last.returncode == 0, errors
         charged = server.counts()["charged"]
     history = History.empty()
     with SQLiteStore(path) as store:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from helpers.warm import Session
 
 from llm_optimize import Budget, History, MemoryStore, Minimize, ScriptedModel, SQLiteStore, llm, optimize
 from llm_optimize.core.chat import Message, Request
@@ -80,19 +79,19 @@ def test_racing_saves_calls_in_a_study(undisturbed) -> None:
 def test_a_study_killed_in_the_middle_of_evaluations(undisturbed, tmp_path) -> None:
     """Whenever it is killed, the scores, the races and the calls that are charged are those of an undisturbed run."""
     path, draw = tmp_path / "studies.db", random.Random(6)
-    command = [sys.executable, str(SESSION), str(path)]
     kills = 0
     with served(latency=0.01) as server:
         for _ in range(5):
-            process = subprocess.Popen([*command, server.url], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            process = Session(SESSION, path, server.url, errors=tmp_path / "errors")
             target = len(server.requests) + draw.randint(5, 22)
             while len(server.requests) < target and process.poll() is None:
                 time.sleep(0.001)  # between two looks
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=60)
+            process.kill()
+            process.wait(60)
             kills += process.returncode == -signal.SIGKILL
-        done = subprocess.run([*command, server.url], capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
+        last = Session(SESSION, path, server.url, errors=tmp_path / "errors")
+        errors = last.wait(120)
+        assert last.returncode == 0, errors
         charged = server.counts()["charged"]
     assert kills == 5
     assert (outcomes(path), charged) == undisturbed
