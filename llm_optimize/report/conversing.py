@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Proposed
+from llm_optimize.core.events import Proposed, Retold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,11 +32,12 @@ def conversations(exchanges: Sequence[Exchange], events: Iterable[Event], texts:
         candidates that it is about, settings (a text's number), messages as [role, text's number], the reply's text or
         -1, its reasoning or -1, how it finished, tokens in, cached and out, dollars, seconds.
     """
-    made = {
-        f"proposal/{event.slot}": [one.id for one in event.candidates]
-        for event in events
-        if isinstance(event, Proposed) and event.slot >= 0
-    }
+    made: dict[str, list[int]] = {}
+    for event in events:
+        if isinstance(event, Proposed) and event.slot >= 0:
+            made[f"proposal/{event.slot}"] = [one.id for one in event.candidates]
+        elif isinstance(event, Retold):
+            made[f"retest/{event.serial}"] = [event.candidate_id]
     return {"of": len(exchanges), "rows": [_row(one, made, texts) for one in exchanges[:_MOST]]}
 
 

@@ -15,6 +15,7 @@ _CODE_LINE = re.compile(
     r"[{};]\s*$|^\s*(def|class|import|from|return|function|const|let|var|#include|public)\b|^\s{2,}\S"
 )
 _CODE_SHARE = 0.3
+_FEW = 3
 
 Segments = list[tuple[str, str]]
 
@@ -63,7 +64,26 @@ def differences(old: str, new: str, *, by: str) -> Segments:
             found.append(("=", "".join(before[i:j])))
             continue
         found += [(sign, "".join(part)) for sign, part in (("-", before[i:j]), ("+", after[k:m])) if part]
-    return found
+    return _readable(found) if by == "word" else found
+
+
+def _readable(segments: Segments) -> Segments:
+    """Let what two rewritten passages share by chance, a word or a comma, join the change around it."""
+    found: Segments = []
+    cut = added = ""
+    for place, (sign, piece) in enumerate(segments):
+        words = len(re.findall(r"\w+", piece))
+        if sign == "-":
+            cut += piece
+        elif sign == "+":
+            added += piece
+        elif cut and added and words < _FEW and "\n" not in piece and place + 1 < len(segments):
+            cut, added = cut + piece, added + piece
+        else:
+            found += [one for one in (("-", cut), ("+", added)) if one[1]]
+            found.append(("=", piece))
+            cut = added = ""
+    return found + [one for one in (("-", cut), ("+", added)) if one[1]]
 
 
 def _lines(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput
-from llm_optimize.report.escaping import hash_of, script_json
+from llm_optimize.report.escaping import hash_of, packed_json, script_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ ASSETS = Path(__file__).parent / "assets"
 """The template, the style and the scripts; a live page serves the same ones."""
 
 _SCRIPTS = ("dom", "diff", "table", "charts", "effects", "lineage", "detail", "sections", "main")
+_PACKED_FROM = 500_000  # characters of texts and exchanges; smaller ones stay readable in the file
 _STYLES = ("uPlot.min.css", "report.css")
 
 
@@ -46,10 +47,15 @@ def page(data: Mapping[str, Any]) -> str:
         f"default-src 'none'; script-src {hash_of(plot)} {hash_of(script)}; style-src {hash_of(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
+    exchanges = data["exchanges"]
+    bulk = {"texts": data["texts"], "rows": exchanges["rows"]}
+    head = script_json({**data, "texts": [], "exchanges": {**exchanges, "rows": []}})
+    plain = script_json(bulk)
+    packed = len(plain) > _PACKED_FROM
     # what the template marks as safe is ours, or JSON without a character that HTML knows
     return environment.get_template("page.html").render(
         study=data["study"], summary=data["summary"], texts=data["texts"], trials=data["trials"], policy=policy,
-        style=style, plot=plot, script=script, data=script_json(data),
+        style=style, plot=plot, script=script, data=head, bulk=packed_json(bulk) if packed else plain, packed=packed,
     ).encode("utf-8", "replace").decode()  # fmt: skip
 
 

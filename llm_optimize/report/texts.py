@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
+
 __all__ = ["Texts"]
 
-_LIMIT = 6_500_000  # bytes in all: with the columns and the assets a page stays under 10 MB
+_LIMIT = 4_500_000  # bytes of compressed texts: base64 makes 6 MB of them, so that a page stays under 10 MB
 _LEAST = 240  # characters that are kept of a text for which there is no more room
+_RESERVE = 0.15  # of the limit, for such beginnings; behind it nothing is kept
 
 
 class Texts:
-    """A table of texts with a bound on its size; what is added first is kept whole.
+    """A table of texts with a bound on its compressed size; what is added first is kept whole.
 
     Example:
         >>> texts = Texts()
@@ -21,9 +24,11 @@ class Texts:
         """Begin empty.
 
         Args:
-            limit: bytes of UTF-8 that texts may take before later ones are cut to a beginning.
+            limit: bytes that the texts may take, compressed one after the other, before later ones are cut.
         """
-        self._room = limit
+        self._limit = limit
+        self._size = 0
+        self._press = zlib.compressobj()
         self._known: dict[str, int] = {}
         self.table: list[str] = []
         """The texts in order of their numbers."""
@@ -31,14 +36,21 @@ class Texts:
         """By number: how many characters the whole text has, for those that were cut."""
 
     def add(self, text: str) -> int:
-        """Return the text's number; a text that is too large for what room is left is cut."""
+        """Return the text's number; a text for which no room is left is cut to its beginning."""
         number = self._known.get(text)
         if number is None:
             number = self._known[text] = len(self.table)
-            size = len(text.encode("utf-8", "replace"))
-            if size > self._room and len(text) > _LEAST:
-                self.cut[number], text = len(text), text[:_LEAST]
-                size = _LEAST
-            self._room -= size
-            self.table.append(text)
+            kept = self._kept(text)
+            if kept != text:
+                self.cut[number] = len(text)
+            self._size += len(self._press.compress(kept.encode("utf-8", "replace")))
+            self.table.append(kept)
         return number
+
+    def _kept(self, text: str) -> str:
+        if self._size + len(text) <= self._limit:  # whatever it is compressed to
+            return text
+        if self._size > self._limit * (1 + _RESERVE):
+            return ""
+        size = len(zlib.compress(text.encode("utf-8", "replace"), 1))
+        return text if self._size + size <= self._limit else text[:_LEAST]

@@ -19,7 +19,7 @@ function thinned(rows, score, best) {
     let low = part[0], high = part[0];
     const keep = new Set([part[part.length - 1]]);
     for (const row of part) {
-      if (score[row] === null) continue;
+      if (score[row] === null) { keep.add(row); continue; }
       if (score[low] === null || score[row] < score[low]) low = row;
       if (score[high] === null || score[row] > score[high]) high = row;
       if (row && best[row] !== best[row - 1]) keep.add(row);

@@ -31,6 +31,21 @@ function differences(before, after, by) {
     else put("+", y[j++]);
   }
   if (end) put("=", a.slice(a.length - end).join(""));
+  return by === "word" ? readable(found) : found;
+}
+
+// What two rewritten passages share by chance, a word or a comma, joins the change around it; as differences.py does.
+function readable(segments) {
+  const found = [];
+  let cut = "", added = "";
+  const flush = () => { if (cut) found.push(["-", cut]); if (added) found.push(["+", added]); cut = added = ""; };
+  segments.forEach(([sign, piece], place) => {
+    if (sign === "-") cut += piece;
+    else if (sign === "+") added += piece;
+    else if ((cut || added) && place + 1 < segments.length && !piece.includes("\n") && (piece.match(/[\p{L}\p{N}_]+/gu) || []).length < 3 && cut && added) { cut += piece; added += piece; }
+    else { flush(); found.push(["=", piece]); }
+  });
+  flush();
   return found;
 }
 

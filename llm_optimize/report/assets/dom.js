@@ -18,6 +18,19 @@ const h = (tag, attributes, ...children) => fill(document.createElement(tag), at
 const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
 const D = JSON.parse(byId("data").textContent);
+// The texts and exchanges of a large study are packed; the browser unpacks them itself.
+async function unpack() {
+  const node = byId("bulk");
+  let json = node.textContent;
+  if (node.dataset.packed === "gzip") {
+    const bytes = Uint8Array.from(atob(json), (one) => one.charCodeAt(0));
+    json = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+  const bulk = JSON.parse(json);
+  D.texts = bulk.texts;
+  D.exchanges.rows = bulk.rows;
+  node.remove();
+}
 const text = (number) => (number < 0 ? "" : D.texts[number]);
 const rowOf = new Map(D.trials.id.map((id, row) => [id, row]));
 const isSweep = D.sweep !== null;
@@ -54,7 +67,7 @@ const say = (message) => { byId("status").textContent = message; };
 function cutNote(number, id) {
   const length = D.cut[number];
   if (!length) return null;
-  return h("p", { class: "note" }, `Only the beginning of ${whole.format(length)} characters is in this file` +
+  return h("p", { class: "note" }, `Of ${whole.format(length)} characters only ${text(number) ? "the beginning is" : "their number is"} in this file` +
     (id === undefined ? "." : `; the whole: llm-optimize show NAME --trial ${id}`));
 }
 function copyButton(label, get) {

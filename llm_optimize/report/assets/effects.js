@@ -26,14 +26,14 @@ function effectCard(effect) {
   const fillBar = h("span", { class: "fill" });
   fillBar.style.width = Math.max(0.5, effect.share * 100) + "%";
   return h("figure", { class: "effectcard" },
-    h("figcaption", {}, h("strong", {}, effect.name), effect.ignored && h("span", { class: "chip warn" }, "ignored by the endpoint"),
+    h("figcaption", {}, h("strong", {}, effect.name), effect.ignored && h("span", { class: "chip warn" }, "no effect"),
       h("span", { class: "share" }, percent(effect.share), h("span", { class: "hidden" }, " of the variance"))),
     h("span", { class: "meter", "aria-hidden": "true" }, fillBar), picture,
     h("p", { class: "small" }, "Best at ", h("b", { dir: "auto" }, best[0]), `: ${figure(best[2])} ± ${figure(best[3], 2)}`));
 }
 
 function heatMap(heat) {
-  const cell = 46, L = 110, T = 8, B = 64, W = L + heat.xs.length * cell, H = T + heat.ys.length * (cell - 14) + B, tall = cell - 14;
+  const long = heat.xs.some((label) => label.length > 6), cell = 46, L = Math.min(120, 24 + 7 * Math.max(...heat.ys.map((label) => Math.min(15, label.length)))), T = 8, B = long ? 74 : 24, W = L + heat.xs.length * cell, H = T + heat.ys.length * (cell - 14) + B, tall = cell - 14;
   const values = heat.cells.map((one) => one[2]), low = Math.min(...values), high = Math.max(...values);
   const level = (value) => (high === low ? 4 : Math.min(8, Math.floor(((value - low) / (high - low)) * 9)));
   return h("figure", { class: "heat" },
@@ -42,8 +42,8 @@ function heatMap(heat) {
       heat.cells.map(([i, j, mean, n]) => [
         s("rect", { x: L + i * cell, y: T + (heat.ys.length - 1 - j) * tall, width: cell - 2, height: tall - 2, rx: 3, class: `heat${level(mean)}` },
           s("title", {}, `${heat.x} ${heat.xs[i]}, ${heat.y} ${heat.ys[j]}: ${figure(mean)} (${plural(n, "pair")})`)),
-        s("text", { x: L + i * cell + cell / 2 - 1, y: T + (heat.ys.length - 1 - j) * tall + tall / 2 + 3, class: `tick mid ${level(mean) > 5 ? "on" : ""}` }, figure(mean, 2))]),
+        s("text", { x: L + i * cell + cell / 2 - 1, y: T + (heat.ys.length - 1 - j) * tall + tall / 2 + 3, class: `tick mid ${level(mean) > 5 ? "on" : "ink"}` }, figure(mean, 2))]),
       heat.ys.map((label, j) => s("text", { x: L - 8, y: T + (heat.ys.length - 1 - j) * tall + tall / 2 + 4, class: "tick end" }, oneLine(label, 15))),
-      heat.xs.map((label, i) => s("text", { x: L + i * cell + cell / 2, y: H - B + 14, class: "tick end", transform: `rotate(-35 ${L + i * cell + cell / 2} ${H - B + 14})` }, oneLine(label, 15)))),
+      heat.xs.map((label, i) => s("text", { x: L + i * cell + cell / 2, y: H - B + 14, class: long ? "tick end" : "tick mid", transform: long ? `rotate(-35 ${L + i * cell + cell / 2} ${H - B + 14})` : null }, oneLine(label, 15)))),
     h("p", { class: "small" }, `Across: ${heat.x}. Up: ${heat.y}.`));
 }

@@ -161,7 +161,7 @@ function lineageSection(open) {
   if (!D.lineage.linked || isSweep) return null;
   const shown = D.lineage.nodes.length;
   return ["lineage", "Lineage", [
-    h("p", { class: "small" }, `Each dot is a candidate, darker is better; the thick line leads to the best.${shown < D.lineage.of ? ` ${figure(shown)} of ${figure(D.lineage.of)}: the best ones and their ancestors.` : ""}`),
+    h("p", { class: "small" }, `Each dot is a candidate, a stronger blue is a better one, a dashed ring has failed; the thick line leads to the best.${shown < D.lineage.of ? ` ${figure(shown)} of ${figure(D.lineage.of)}: the best ones and their ancestors.` : ""}`),
     lineagePicture(D.lineage, open), h("h3", {}, "How the best came about"), ancestryList(D.lineage, open)]];
 }
 

@@ -125,7 +125,7 @@ class Table {
     this.reset.hidden = !this.filters.size && !this.query;
     this.active = Math.min(this.active, Math.max(0, this.view.length - 1));
     this.scroller.scrollTop = 0;
-    this.scroller.style.height = Math.min(560, 86 + Math.max(1, this.view.length) * ROW) + "px";
+    this.scroller.style.height = Math.min(560, (this.table.tHead.offsetHeight || 66) + 16 + Math.max(1, this.view.length) * ROW) + "px";
     this.drawn = null;
     this.draw();
   }
