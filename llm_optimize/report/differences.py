@@ -17,7 +17,7 @@ _CODE_LINE = re.compile(
 _CODE_SHARE = 0.3
 _FEW = 3
 
-Segments = list[tuple[str, str]]
+_Segments = list[tuple[str, str]]
 
 
 def kind_of(text: str) -> str:
@@ -38,7 +38,7 @@ def kind_of(text: str) -> str:
     return "code" if _is_python(stripped) or _looks_like_code(stripped) else "prose"
 
 
-def differences(old: str, new: str, *, by: str) -> Segments:
+def differences(old: str, new: str, *, by: str) -> _Segments:
     """Return what two texts share and where they differ, in order.
 
     Args:
@@ -58,7 +58,7 @@ def differences(old: str, new: str, *, by: str) -> Segments:
     before, after = cut(old), cut(new)
     if by == "word" and max(len(before), len(after)) > _MOST:
         before, after = _lines(old), _lines(new)
-    found: Segments = []
+    found: _Segments = []
     for kind, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind == "equal":
             found.append(("=", "".join(before[i:j])))
@@ -67,9 +67,9 @@ def differences(old: str, new: str, *, by: str) -> Segments:
     return _readable(found) if by == "word" else found
 
 
-def _readable(segments: Segments) -> Segments:
+def _readable(segments: _Segments) -> _Segments:
     """Let what two rewritten passages share by chance, a word or a comma, join the change around it."""
-    found: Segments = []
+    found: _Segments = []
     cut = added = ""
     for place, (sign, piece) in enumerate(segments):
         words = len(re.findall(r"\w+", piece))

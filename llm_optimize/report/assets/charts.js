@@ -39,6 +39,7 @@ class Curve {
     options.axes = options.axes.map((axis) => ({ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui", labelFont: "12px system-ui", labelSize: 20, ...axis }));
     this.plot = new uPlot({ width: Math.max(280, this.node.clientWidth), height: 320, ...options }, data, this.node);
   }
+  resize(width) { this.plot.setSize({ width, height: this.plot.height }); }
   fit() { const width = Math.max(280, this.node.clientWidth); if (this.plot && Math.abs(this.plot.width - width) > 2) this.plot.setSize({ width, height: this.plot.height }); }
 }
 

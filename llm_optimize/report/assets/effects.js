@@ -42,7 +42,7 @@ function heatMap(heat) {
       heat.cells.map(([i, j, mean, n]) => [
         s("rect", { x: L + i * cell, y: T + (heat.ys.length - 1 - j) * tall, width: cell - 2, height: tall - 2, rx: 3, class: `heat${level(mean)}` },
           s("title", {}, `${heat.x} ${heat.xs[i]}, ${heat.y} ${heat.ys[j]}: ${figure(mean)} (${plural(n, "pair")})`)),
-        s("text", { x: L + i * cell + cell / 2 - 1, y: T + (heat.ys.length - 1 - j) * tall + tall / 2 + 3, class: `tick mid ${level(mean) > 5 ? "on" : "ink"}` }, figure(mean, 2))]),
+        s("text", { x: L + i * cell + cell / 2 - 1, y: T + (heat.ys.length - 1 - j) * tall + tall / 2 + 3, class: `tick mid ${level(mean) > 5 ? "on" : "ink"}` }, Math.abs(high) < 10 ? mean.toFixed(2) : figure(mean, 3))]),
       heat.ys.map((label, j) => s("text", { x: L - 8, y: T + (heat.ys.length - 1 - j) * tall + tall / 2 + 4, class: "tick end" }, oneLine(label, 15))),
       heat.xs.map((label, i) => s("text", { x: L + i * cell + cell / 2, y: H - B + 14, class: long ? "tick end" : "tick mid", transform: long ? `rotate(-35 ${L + i * cell + cell / 2} ${H - B + 14})` : null }, oneLine(label, 15)))),
     h("p", { class: "small" }, `Across: ${heat.x}. Up: ${heat.y}.`));

@@ -31,7 +31,12 @@ function applyTheme(dark = isDark()) {
 byId("theme").addEventListener("click", () => { theme = isDark() ? "light" : "dark"; remembered(theme); applyTheme(); });
 prefersDark.addEventListener("change", () => { if (!theme) applyTheme(); });
 byId("print").addEventListener("click", () => print());
-addEventListener("beforeprint", () => { applyTheme(false); for (const table of tables) table.forPrint(true); });
+const PAPER = 660;  // CSS pixels that a sheet has room for
+addEventListener("beforeprint", () => {
+  applyTheme(false);
+  for (const table of tables) table.forPrint(true);
+  for (const curve of charts) curve.resize(PAPER);
+});
 addEventListener("afterprint", () => { applyTheme(); for (const table of tables) table.forPrint(false); });
 
 async function start() {

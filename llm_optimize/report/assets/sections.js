@@ -86,7 +86,7 @@ function scoreCell(score, low, high) {
   if (score === null) return h("span", { class: "chip bad" }, "failed");
   const bar = h("span", { class: "fill" });
   bar.style.width = (high > low ? Math.max(2, ((score - low) / (high - low)) * 100) : 100) + "%";
-  return [h("span", { class: "bar", "aria-hidden": "true" }, bar), h("span", {}, figure(score))];
+  return [h("span", { class: "bar", "aria-hidden": "true" }, bar), h("span", { class: "scoretext" }, figure(score))];
 }
 function span(values) {
   let low = Infinity, high = -Infinity;
@@ -129,7 +129,7 @@ function rankingSection(open) {
   const of = (values) => (place) => values[rows[place]];
   const setting = (name) => {
     const values = w.settings[name], numeric = values.every((value) => value === null || typeof value === "number");
-    return { name: `setting ${name}`, label: name, kind: numeric ? "number" : "choice", width: Math.max(84, name.length * 8 + 30), title: w.no_effect.includes(name) ? "The endpoint ignores it" : undefined,
+    return { name: `setting ${name}`, label: name, kind: numeric ? "number" : "choice", width: Math.max(84, name.length * 9 + 44), title: w.no_effect.includes(name) ? "The endpoint ignores it" : undefined,
       value: (place) => (numeric ? values[place] : figure(values[place])), cell: (place) => (typeof values[place] === "number" ? String(values[place]) : figure(values[place])) };
   };
   const columns = [{ name: "rank", label: "Rank", kind: "number", width: 70, value: (place) => place + 1 },

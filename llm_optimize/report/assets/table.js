@@ -1,5 +1,5 @@
 // A table of any length: only the rows in view are in the page; sorting, filtering and the keyboard work on all of them.
-const ROW = 34, AROUND = 8, PRINTED = 100;
+const ROW = 34, AROUND = 8, PRINTED = 60;
 
 // A numeric filter: "0.3", ">0.3", "<=2", "0.2..0.8"; "-" for a value that is missing.
 function numberTest(words) {
@@ -190,5 +190,10 @@ class Table {
     return this.view[place];
   }
 
-  forPrint(on) { this.printing = on; this.drawn = null; this.draw(); }
+  forPrint(on) {
+    this.printing = on;
+    this.drawn = null;
+    this.draw();
+    if (on && this.view.length > PRINTED) this.body.append(h("tr", {}, h("td", { colspan: this.columns.length, class: "empty" }, `${whole.format(this.view.length - PRINTED)} more rows are in the file`)));
+  }
 }
