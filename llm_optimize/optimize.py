@@ -73,9 +73,9 @@ class Result(CoreResult):
         Example:
             >>> import tempfile
             >>> from llm_optimize import ScriptedModel, optimize
-            >>> result = optimize.run("t", "q", len, "abc", 0, ScriptedModel([]), False, store=None)
-            >>> result.report(tempfile.mkdtemp() + "/report.md").read_text().splitlines()[2]
-            '- from 3 (x0), which nothing has beaten in 1 evaluation'
+            >>> result = optimize.run("t", "q", len, "abc", 0, ScriptedModel([]), False, store=None, study="one")
+            >>> result.report(tempfile.mkdtemp() + "/report.md").read_text().splitlines()[0]
+            '# one'
         """
         if self.store is None:
             msg = f"report: this result does not know its store: llm-optimize report {self.study} --store PATH"

@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Retold, Told
-from llm_optimize.core.history import History
+from llm_optimize.core.events import Retold
 from llm_optimize.core.types import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llm_optimize.core.events import Event
+    from llm_optimize.report.log import Moment
 
 __all__ = ["course"]
 
@@ -33,7 +32,7 @@ class _Columns:
     half: list[float | None] = field(default_factory=list)
 
 
-def course(events: Sequence[Event]) -> dict[str, list[Any]]:
+def course(moments: Sequence[Moment]) -> dict[str, list[Any]]:
     """Return columns with one row for each evaluation, repeated ones included, in the order of their outcomes.
 
     Returns:
@@ -42,20 +41,18 @@ def course(events: Sequence[Event]) -> dict[str, list[Any]]:
         ``best`` (score of the best so far) and ``half`` (half the width of its 95 % interval from the pooled spread of
         repeated scores; None where nothing was repeated).
     """
-    history, columns = History.empty(), _Columns()
-    for event in events:
-        history = history.after(event)
-        if isinstance(event, (Told, Retold)):
-            _add(columns, event, history)
+    columns = _Columns()
+    for moment in moments:
+        _add(columns, moment)
     return {name: getattr(columns, name) for name in _Columns.__slots__}
 
 
-def _add(columns: _Columns, event: Told | Retold, history: History) -> None:
-    best, sigma, usage = history.best, history.sigma, history.usage
+def _add(columns: _Columns, moment: Moment) -> None:
+    event, best, sigma, usage = moment.event, moment.best, moment.sigma, moment.usage
     columns.trial.append(event.candidate_id)
     columns.score.append(event.outcome.score if isinstance(event.outcome, Evaluation) else None)
     columns.part.append(_PARTS.index(event.part) if isinstance(event, Retold) else 0)
-    columns.seconds.append(round(history.active_seconds(), 2))
+    columns.seconds.append(round(moment.seconds, 2))
     columns.tokens.append(usage.tokens)
     columns.dollars.append(round(usage.dollars, 6))
     columns.best.append(best.score if best else None)

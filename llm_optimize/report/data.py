@@ -60,7 +60,7 @@ def report_data(log: Log) -> dict[str, Any]:
         "summary": _summary(history),
         "difference": _difference(history, kind),
         "trials": _columns(trials, history, texts),
-        "course": course(log.events),
+        "course": course(log.moments),
         "claims": [{**one, "claim": texts.add(one["claim"])} for one in claims(history)],
         "lineage": lineage(history),
         "cost": [[role, model, *_spent(usage)] for (role, model), usage in history.account.rows.items()],

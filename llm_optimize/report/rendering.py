@@ -64,5 +64,6 @@ def _assets() -> tuple[str, str, str]:
     """Return the style, the plotting library and our scripts."""
     style = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in _STYLES)
     parts = "\n".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
-    plot = (ASSETS / "uPlot.iife.min.js").read_text(encoding="utf-8")
+    licence = (ASSETS / "uPlot.LICENSE").read_text(encoding="utf-8")  # to go with every copy, and a page holds one
+    plot = f"/*\n{licence}*/\n" + (ASSETS / "uPlot.iife.min.js").read_text(encoding="utf-8")
     return style, plot, f'(function () {{\n"use strict";\n{parts}\n}})();\n'

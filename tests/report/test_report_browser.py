@@ -18,6 +18,7 @@ import report_studies as studies
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
+    pytest.mark.xdist_group("chromium"),  # one browser for all of them
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # the driver's pipes, closed by its process
 ]
@@ -87,6 +88,7 @@ def test_a_program_that_got_shorter(opened, tmp_path):
         assert page.locator("#detail-title").inner_text() == "Candidate #1"
         page.keyboard.press("Escape")
         assert not page.locator("#detail").is_visible()
+        assert page.evaluate("() => document.activeElement.dataset.place") == "2"
         page.locator("#conversations summary").first.click()
         assert "hidden tests" in page.locator("#conversations .exchange pre").first.inner_text()
         assert page.locator("#claims .chip.good").count() == 3

@@ -85,6 +85,7 @@ function textPart(row, id) {
 
 function openTrial(row, table) {
   const t = D.trials, id = t.id[row];
+  if (!drawer.open) cameFrom = table || null;
   const claim = D.claims.find((one) => one.id === id);
   const step = (by) => { const next = table.step(by); if (next !== null) openTrial(table.rowOf ? table.rowOf(next) : next, table); };
   const said = exchangesOf(id);
@@ -101,6 +102,8 @@ function openTrial(row, table) {
   drawer.querySelector(".drawerbody").scrollTop = 0;
   byId("detail-title").focus();
 }
+let cameFrom = null;  // the table whose row takes the focus again, wherever "Next" has led to
+drawer.addEventListener("close", () => { if (cameFrom) cameFrom.focus(); });
 drawer.addEventListener("click", (event) => { if (event.target === drawer) drawer.close(); });
 const heldChip = (held) => h("span", { class: `chip ${held === true ? "good" : held === false ? "bad" : ""}` }, held === true ? "held" : held === false ? "did not hold" : "open");
 
