@@ -104,7 +104,8 @@ def test_a_sweep_of_one_pair_and_of_failures_has_data():
 def test_the_commands_repeat_the_study():
     """The run as it was typed, with its flags, comes first; a password in an address is left out."""
     settings = {
-        "file": "my task.py", "folder": "/tmp/x", "flags": {"model": "http://me:secret@127.0.0.1/v1#m", "price": [1, 2]},
+        "file": "my task.py", "folder": "/tmp/x",
+        "flags": {"model": "http://me:secret@localhost/v1#m", "price": [1, 2]},
         "in_force": {"max_steps": 3, "seed": 4, "stop_score": None},
     }  # fmt: skip
     store = MemoryStore()
@@ -112,7 +113,7 @@ def test_the_commands_repeat_the_study():
     log = read_log(store, "a b")
     [(label, command)] = commands(log)
     assert label == "Run it again"
-    assert command == ("cd /tmp/x && llm-optimize run 'my task.py' --model 'http://127.0.0.1/v1#m' --price 1,2")
+    assert command == ("cd /tmp/x && llm-optimize run 'my task.py' --model 'http://localhost/v1#m' --price 1,2")
     assert ("in_force.max_steps", "3") in in_force(log)
     assert not any("secret" in value for _, value in in_force(log))
     assert "secret" not in json.dumps(report_data(log))
