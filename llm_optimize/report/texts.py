@@ -6,7 +6,7 @@ import zlib
 
 __all__ = ["Texts"]
 
-_LIMIT = 4_500_000  # bytes of compressed texts: base64 makes 6 MB of them, so that a page stays under 10 MB
+_LIMIT = 4_000_000  # bytes of compressed texts: base64 makes 5.4 MB of them, so that a page stays under 10 MB
 _LEAST = 240  # characters that are kept of a text for which there is no more room
 _RESERVE = 0.15  # of the limit, for such beginnings; behind it nothing is kept
 
