@@ -31,6 +31,7 @@ from llm_optimize.proposers.forecast import announce, chats_of, first_past
 from llm_optimize.proposers.prompts import HUMAN_OPTIMIZATION_PROMPT, SYSTEM_PROMPT
 from llm_optimize.report.writing import write_report
 from llm_optimize.scorers.formats import JsonSchema
+from llm_optimize.stores.memory import MemoryStore
 from llm_optimize.stores.opening import open_store
 
 if TYPE_CHECKING:
@@ -81,6 +82,13 @@ class Result(CoreResult):
             msg = f"report: this result does not know its store: llm-optimize report {self.study} --store PATH"
             raise BadInput(msg)
         return write_report(self.store, self.study, path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel without a store that lives in this process."""
+        store = None if isinstance(self.store, MemoryStore) else self.store
+        return Result, (
+            self.history, self.reason, self.study, self.error, self.interrupted, self.confidence, store,
+        )  # fmt: skip
 
 
 def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the predecessor's, in its order

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import pickle
 import re
 import struct
 import subprocess
@@ -104,6 +105,16 @@ def test_a_result_writes_its_report(tmp_path):
     assert type(result)(result.history, "done", "one").store is None
     with pytest.raises(BadInput, match="llm-optimize report one"):
         type(result)(result.history, "done", "one").report(tmp_path / "b.html")
+
+
+def test_a_result_travels_between_processes(tmp_path):
+    """Pickled, it comes back equal: with its store where that is a file, without one that lives in this process."""
+    kept = optimize.run("t", "q", len, "abc", 0, ScriptedModel([]), verbose=False, store=tmp_path / "s.db", study="one")
+    back = pickle.loads(pickle.dumps(kept))
+    assert back == kept
+    assert back.report(tmp_path / "r.md").read_text().startswith("# one")
+    gone = optimize.run("t", "q", len, "abc", 0, ScriptedModel([]), verbose=False, store=None)
+    assert pickle.loads(pickle.dumps(gone)).store is None
 
 
 @pytest.mark.parametrize(
