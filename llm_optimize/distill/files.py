@@ -1,0 +1,235 @@
+"""A run's folder: JSON Lines to which each piece is appended, and on disk, before anything builds on it.
+
+A process that is killed leaves at most one torn line, the last one of a file; it is cut off when the file is opened
+again. Nothing else is ever changed, so whatever a file says stays said. One process at a time may write.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize.errors import BadInput, StoreError, StudyOwned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+__all__ = ["Folder", "Lines", "Replies", "as_line", "read_lines", "write_whole"]
+
+
+def as_line(record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line of UTF-8; a lone surrogate, which has no bytes there, is written as JSON's escape."""
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")
+
+
+def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the records of a file and how many bytes they take; a torn line at its end is not one of them.
+
+    Raises:
+        StoreError: another line is damaged, or the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    except OSError as error:
+        msg = f"{path}: cannot be read ({error.strerror}): restore it or give another folder"
+        raise StoreError(msg) from error
+    records: list[dict[str, Any]] = []
+    end = 0
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            if end + len(line) + 1 == len(content):
+                break  # the last one: written in part before the power went
+            msg = f"{path}, line {number}: is damaged: restore the file or give another folder"
+            raise StoreError(msg)
+        records.append(record)
+        end += len(line) + 1
+    return records, end
+
+
+def write_whole(path: Path, lines: Iterable[bytes]) -> int:
+    """Write a file that appears whole or not at all; return how many lines it has.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    count = 0
+    try:
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(number, "wb") as file:
+                for line in lines:
+                    file.write(line)
+                    count += 1
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror}): choose a file in a folder that you may write to"
+        raise BadInput(msg) from error
+    return count
+
+
+class Lines:
+    """One file of records; safe from many threads.
+
+    Attributes:
+        path: of the file.
+        records: those that were there when it was opened, and those appended since, in order.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, which need not exist; cut a torn last line off.
+
+        Raises:
+            StoreError: it is damaged, or cannot be opened.
+        """
+        self.path = path
+        self.records, end = read_lines(path)
+        self._lock = threading.Lock()
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            if os.fstat(self._file).st_size > end:
+                os.ftruncate(self._file, end)
+        except OSError as error:
+            raise StoreError(_unwritable(path, error)) from error
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write a record; it is on disk when this returns.
+
+        Raises:
+            StoreError: it could not be written; what of it was is cut off again.
+        """
+        line = as_line(record)
+        with self._lock:
+            end = os.fstat(self._file).st_size
+            try:
+                written = os.write(self._file, line)
+                if written < len(line):
+                    os.ftruncate(self._file, end)
+                    msg = f"{self.path}: the disk is full: free some space and run again"
+                    raise StoreError(msg)
+                os.fsync(self._file)
+            except OSError as error:
+                raise StoreError(_unwritable(self.path, error)) from error
+            self.records.append(dict(record))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+class Replies:
+    """Paid replies in a file, a :class:`~llm_optimize.core.protocols.ReplyLog`; the study's name is not looked at."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            StoreError: it is damaged, or cannot be opened.
+        """
+        self._lines = Lines(path)
+        self._lock = threading.Lock()
+        self._bodies: dict[str, str] = {}
+        for record in self._lines.records:
+            if not isinstance(record.get("key"), str) or not isinstance(record.get("reply"), str):
+                msg = f"{path}: holds a line without key and reply: restore the file or give another folder"
+                raise StoreError(msg)
+            self._bodies.setdefault(record["key"], record["reply"])
+        self._lines.records.clear()  # the bodies are held once
+
+    def remember(self, study: str, key: str, body: str) -> None:  # noqa: ARG002 - the protocol's; a folder is one run
+        """Write ``body`` durably under ``key``; the first body written stays.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        with self._lock:
+            if key in self._bodies:
+                return
+            self._bodies[key] = body
+        self._lines.append({"key": key, "reply": body})
+        self._lines.records.clear()
+
+    def recall(self, study: str, key: str) -> str | None:  # noqa: ARG002 - as in remember
+        """Return the body under ``key``, or None."""
+        return self._bodies.get(key)
+
+    def items(self) -> tuple[tuple[str, str], ...]:
+        """Return every key with its body, in the order in which they were written."""
+        return tuple(self._bodies.items())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+
+class Folder:
+    """The folder of a run; a context manager that holds the lock while it is open.
+
+    Attributes:
+        path: of the folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Name the folder; it is made when it is entered."""
+        self.path = Path(path).expanduser().absolute()
+        self._opened: list[Lines | Replies] = []
+        self._lock = -1
+
+    def __enter__(self) -> Self:
+        """Make the folder and become its owner.
+
+        Raises:
+            BadInput: it cannot be made.
+            StudyOwned: another live process works in it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            msg = f"folder: {self.path} cannot be made ({error.strerror}): give one that you may write to"
+            raise BadInput(msg) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            msg = f"{self.path}: another process works in this folder: wait for it, or give another folder"
+            raise StudyOwned(msg) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files and let the folder go."""
+        for file in self._opened:
+            file.close()
+        os.close(self._lock)
+
+    def lines(self, name: str) -> Lines:
+        """Open ``name.jsonl`` for appending."""
+        found = Lines(self.path / f"{name}.jsonl")
+        self._opened.append(found)
+        return found
+
+    def replies(self) -> Replies:
+        """Open the file of paid replies."""
+        found = Replies(self.path / "replies.jsonl")
+        self._opened.append(found)
+        return found
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be written ({error.strerror}): free some space or give another folder"
