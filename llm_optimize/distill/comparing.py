@@ -1,4 +1,4 @@
-"""Original against improved prompts on held-out items: the same scorer, fresh answers, a difference with an interval."""
+"""Original against improved prompts on held-out items: one scorer, fresh answers, a difference with its interval."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Comparison:
         return f"held-out items: {words}, {self.items} items, {self.changed} of them changed{noise}"
 
 
-def compared(pairs: Sequence[tuple[float, float] | tuple[float, None]], seed: int = 0) -> Comparison | None:
+def compared(pairs: Sequence[tuple[float, float | None]], seed: int = 0) -> Comparison | None:
     """Return the comparison of (original's score, improved one's score) by item; None without any.
 
     The interval is the bootstrap's over items, or Bonett and Price's where each difference is -1, 0 or 1.

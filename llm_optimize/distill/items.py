@@ -43,7 +43,7 @@ _CODE = "Write the whole Python function `{name}`. Reply with one fenced code bl
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that a model is asked.
+    r"""One thing that a model is asked.
 
     Attributes:
         id: unique within a run; letters, digits and ``-``.
@@ -59,8 +59,8 @@ class Item:
         BadInput: the prompt is blank.
 
     Example:
-        >>> Item("one", "mmlu", "2 + 2?", "A) 3\\nB) 4", float).asked("Add 2 and 2.")
-        'Add 2 and 2.\\n\\nA) 3\\nB) 4'
+        >>> Item("one", "mmlu", "2 + 2?", "A) 3\nB) 4", float).asked("Add 2 and 2.")
+        'Add 2 and 2.\n\nA) 3\nB) 4'
     """
 
     id: str
@@ -83,7 +83,7 @@ class Item:
         return f"{prompt}\n\n{self.rest}" if self.rest else prompt
 
     def gives_away(self, prompt: str) -> bool:
-        """Return whether a rewrite holds the answer, which the item's own prompt does not.
+        r"""Return whether a rewrite holds the answer, which the item's own prompt does not.
 
         Example:
             >>> item = Item("one", "mmlu", "The capital of France?", "A) Rome\nB) Paris", float, secrets=("Paris",))
@@ -96,7 +96,7 @@ class Item:
     @property
     def digest(self) -> str:
         """Hash of what is asked and of the right answer: equal content, equal hash."""
-        content = "\0".join((self.kind, self.prompt, self.rest, self.answer))
+        content = f"{self.kind}\0{self.prompt}\0{self.rest}\0{self.answer}"
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

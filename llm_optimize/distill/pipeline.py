@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +89,8 @@ class Pipeline:
     folder: str | os.PathLike[str]
     model: Any = None
     rewriter: Any = None
-    settings: Settings = Settings()
-    caps: Caps = Caps()
+    settings: Settings = field(default_factory=Settings)
+    caps: Caps = field(default_factory=Caps)
     parallel: int = 4
     say: Callable[[str], None] | None = None
 

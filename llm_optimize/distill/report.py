@@ -153,11 +153,8 @@ class Report:
         counts, settings = self.counts, self.settings
         lines = [
             f"items: {counts.items}, {counts.duplicate_items} more left out as duplicates",
-            f"hard: {counts.hard} of {counts.sampled}, wrong in at least {settings.wrong} of {settings.samples} answers"
-            + (f"; {counts.unscored} could not be scored" if counts.unscored else ""),
-            f"rewrites: {counts.rewrites} asked for ({settings.rewrites} in each of {settings.rounds} rounds): "
-            f"{counts.new} new, {counts.unchanged} unchanged, {counts.duplicates} duplicates, "
-            f"{counts.gives_away} that give the answer away, {counts.none} that never came",
+            _hard(counts, settings),
+            _rewrites(counts, settings),
             f"best: {counts.improved} improved, {counts.kept} kept as they were",
             f"parts: {counts.train} to train on, {counts.validation} held out",
             f"first words before: {_listed(self.words_before)}",
@@ -184,6 +181,21 @@ def first_words(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
     firsts = (next(iter(text.split()), "").strip(_MARKS + ")]}>").casefold() for text in texts)
     counted = Counter(word for word in firsts if word)
     return tuple(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _hard(counts: Counts, settings: Settings) -> str:
+    often = f"wrong in at least {settings.wrong} of {settings.samples} answers"
+    unscored = f"; {counts.unscored} could not be scored" if counts.unscored else ""
+    return f"hard: {counts.hard} of {counts.sampled}, {often}{unscored}"
+
+
+def _rewrites(counts: Counts, settings: Settings) -> str:
+    asked = f"{counts.rewrites} asked for ({settings.rewrites} in each of {settings.rounds} rounds)"
+    same = f"{counts.unchanged} unchanged, {counts.duplicates} duplicates"
+    return (
+        f"rewrites: {asked}: {counts.new} new, {same}, "
+        f"{counts.gives_away} that give the answer away, {counts.none} that never came"
+    )
 
 
 def _listed(words: Sequence[tuple[str, int]]) -> str:

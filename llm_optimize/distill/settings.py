@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.checks import check_number, check_whole
 from llm_optimize.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Caps", "Settings"]
 

@@ -28,7 +28,7 @@ from llm_optimize.scorers.spreading import spread
 from llm_optimize.text.fences import after_thinking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from llm_optimize.core.chat import Reply
     from llm_optimize.core.metering import Scope
