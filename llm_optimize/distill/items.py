@@ -11,7 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llm_optimize.core.protocols import Scorer
@@ -81,6 +81,10 @@ class Item:
     def asked(self, prompt: str) -> str:
         """Return what a model is asked when ``prompt`` takes the place of the item's own."""
         return f"{prompt}\n\n{self.rest}" if self.rest else prompt
+
+    def renamed(self, name: str) -> Item:
+        """Return the item under another id, as where files that number alike are joined."""
+        return replace(self, id=name)
 
     def gives_away(self, prompt: str) -> bool:
         r"""Return whether a rewrite holds the answer, which the item's own prompt does not.

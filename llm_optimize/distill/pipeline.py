@@ -19,7 +19,7 @@ from llm_optimize.distill.asking import Attempt
 from llm_optimize.distill.choosing import best_of, hard, parted
 from llm_optimize.distill.comparing import compared
 from llm_optimize.distill.files import Folder, as_line, read_lines, write_whole
-from llm_optimize.distill.forecast import forecast
+from llm_optimize.distill.forecast import Forecast, forecast
 from llm_optimize.distill.items import Item, distinct
 from llm_optimize.distill.records import Best
 from llm_optimize.distill.report import Counts, Report, first_words
@@ -113,6 +113,10 @@ class Pipeline:
         same = self.rewriter is None
         return Models(target, llm.connect(self.model if same else self.rewriter, role="rewriter"))
 
+    def forecast(self) -> Forecast:
+        """Return what a run from the beginning may cost at most; asks nobody."""
+        return forecast(distinct(self.items)[0], self.models(), self.settings)
+
     def run(self) -> Result:
         """Do what is left to do.
 
@@ -135,7 +139,7 @@ class Pipeline:
                 f"forecast: {forecast(items, models, self.settings)}; spent so far: ${purse.spent().dollars:.4f}"
             )
             result = _Run(self, items, dropped, models, stages, purse, folder.path).result()
-            self._tell(str(result))
+            self._tell(result.report.spending)
         return result
 
     def _tell(self, text: str) -> None:

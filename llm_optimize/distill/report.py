@@ -148,6 +148,12 @@ class Report:
             "reason": self.reason,
         }
 
+    @property
+    def spending(self) -> str:
+        """The lines about the cost."""
+        lines = [f"spent, {stage}: {_spent(usage)}" for stage, usage in self.usage.items()]
+        return "\n".join([*lines, f"spent: {_spent(self.total)}"])
+
     def __str__(self) -> str:
         """Return the lines."""
         counts, settings = self.counts, self.settings
@@ -166,8 +172,7 @@ class Report:
             lines.append(f"the right answer was shown for {counts.answer_shown} rewrites")
         if self.comparison is not None:
             lines.append(str(self.comparison))
-        lines += [f"spent, {stage}: {_spent(usage)}" for stage, usage in self.usage.items()]
-        lines.append(f"spent: {_spent(self.total)}")
+        lines.append(self.spending)
         return "\n".join([*lines, f"ended before it was done: {self.reason}"] if self.reason else lines)
 
 
