@@ -7,7 +7,6 @@ file.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from llm_optimize.cli.options import model_with_server
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
+    import argparse
+
     from llm_optimize.distill.items import OpenScorer
 
 __all__ = ["add", "main"]

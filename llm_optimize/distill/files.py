@@ -115,17 +115,17 @@ class Lines:
             StoreError: it could not be written; what of it was is cut off again.
         """
         line = as_line(record)
-        with self._lock:
-            end = os.fstat(self._file).st_size
-            try:
-                written = os.write(self._file, line)
-                if written < len(line):
+        try:
+            with self._lock:
+                end = os.fstat(self._file).st_size
+                if os.write(self._file, line) < len(line):
                     os.ftruncate(self._file, end)
                     msg = f"{self.path}: the disk is full: free some space and run again"
                     raise StoreError(msg)
-                os.fsync(self._file)
-            except OSError as error:
-                raise StoreError(_unwritable(self.path, error)) from error
+            os.fsync(self._file)  # outside the lock: the system syncs the lines of several threads at once
+        except OSError as error:
+            raise StoreError(_unwritable(self.path, error)) from error
+        with self._lock:
             self.records.append(dict(record))
 
     def close(self) -> None:

@@ -99,8 +99,9 @@ class Item:
 
     @property
     def digest(self) -> str:
-        """Hash of what is asked and of the right answer: equal content, equal hash."""
-        content = f"{self.kind}\0{self.prompt}\0{self.rest}\0{self.answer}"
+        """Hash of what is asked, of the right answer and of the way to score: equal content, equal hash."""
+        way = f"{type(self.scorer).__qualname__} {getattr(self.scorer, 'kind', '')} {self.right:g}"
+        content = f"{self.kind}\0{self.prompt}\0{self.rest}\0{self.answer}\0{way}"
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
