@@ -56,7 +56,9 @@ class World:
         for name, row in self.programs.items():
             if f"function `{name}`" in text:
                 return name, f"```python\n{row['prompt']}{row['canonical_solution']}```", row["canonical_solution"]
-        row = next(row for row in self.open if row["instruction"] in text and (not row["input"] or row["input"] in text))
+        row = next(
+            row for row in self.open if row["instruction"] in text and (not row["input"] or row["input"] in text)
+        )
         return f"{row['instruction']}{row['input']}", f"GOOD {row['output']}", row["output"]
 
     def is_easy(self, identity):
@@ -92,7 +94,7 @@ class World:
         return Answer(None, refusal="I would rather not.")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world():
     """What the scripted models know."""
     return World()

@@ -62,7 +62,7 @@ def test_three_files_from_hard_items_to_the_best_of_each(items, server, world, t
 def test_the_comparison_is_of_fresh_answers_on_held_out_items(items, server, tmp_path):
     """Held-out items are answered anew, and the difference carries an interval that holds it."""
     settings = replace(QUICK, validation=0.5)
-    done = distill.run(items[:28], tmp_path / "run", f"{server.url}#scripted", settings=settings)
+    done = distill.run(items[:14], tmp_path / "run", f"{server.url}#scripted", settings=settings)
     found = done.report.comparison
     held = [one for one in done.bests if one.part == "validation"]
     improved = sum(one.is_improved for one in held)
@@ -97,7 +97,11 @@ def test_defaults_make_two_rewrites_in_three_rounds(items, server, tmp_path):
 def test_later_rounds_are_shown_scores_and_excerpts(items, server, tmp_path):
     """The first round shows the original's own score and answers, a later one the versions scored before."""
     distill.run(items[:1], tmp_path / "run", f"{server.url}#scripted", settings=QUICK)
-    asked = [one.body["messages"][-1]["content"] for one in server.requests if "rewrite" in one.body["messages"][0]["content"]]
+    asked = [
+        one.body["messages"][-1]["content"]
+        for one in server.requests
+        if "rewrite" in one.body["messages"][0]["content"]
+    ]
     assert all('<original score="0.00">' in text and "<answer>No idea, really.</answer>" in text for text in asked)
     assert sum("<earlier" in text for text in asked) == 4
     assert all("Think carefully." in text for text in asked[2:])
@@ -136,7 +140,11 @@ def test_a_rewrite_that_holds_the_answer_is_not_scored(server, fixtures, tmp_pat
     assert not choice.gives_away("How many sides are there? (16 is too many.)")
     distill.run([choice], tmp_path / "run", f"{server.url}#scripted", settings=QUICK)
     scored = {one["version"] for one in lines(tmp_path / "run" / "scores.jsonl")}
-    given = {f"{one['round']}-{one['index']}" for one in lines(tmp_path / "run" / "rewrites.jsonl") if one["status"] == "gives_away"}
+    given = {
+        f"{one['round']}-{one['index']}"
+        for one in lines(tmp_path / "run" / "rewrites.jsonl")
+        if one["status"] == "gives_away"
+    }
     assert given == {"3-0"}
     assert not scored & given
 
@@ -269,7 +277,9 @@ def test_a_timeout_is_asked_again(tmp_path):
     """An answer that never comes is asked for again and found, and the run is as if nothing had been."""
     (tmp_path / "q.csv").write_text("Which?,one,two,three,four,B\n")
     items = distill.read_items("mmlu", tmp_path / "q.csv")
-    with ScriptedServer(lambda _, index: Answer(status=503, text="busy", headers={"Retry-After": "0"}) if not index else "B") as own:
+    with ScriptedServer(
+        lambda _, index: Answer(status=503, text="busy", headers={"Retry-After": "0"}) if not index else "B"
+    ) as own:
         done = distill.run(items, tmp_path / "run", f"{own.url}#m", settings=QUICK)
         assert own.counts()["requests"] == 3
     assert done.report.total.calls == 2

@@ -14,9 +14,9 @@ def items(url: str, fixtures: Path) -> list[distill.Item]:
     """Read a few items of each kind; open answers are marked by a judge."""
     judged = distill.Judged(f"{url}#judge")
     return [
-        *distill.read_items("mmlu", fixtures / "mmlu.csv")[:6],
-        *distill.read_items("alpaca", fixtures / "alpaca.json", open_scorer=judged)[:4],
-        *distill.read_items("humaneval", fixtures / "humaneval.jsonl")[:4],
+        *distill.read_items("mmlu", fixtures / "mmlu.csv")[:5],
+        *distill.read_items("alpaca", fixtures / "alpaca.json", open_scorer=judged)[:3],
+        *distill.read_items("humaneval", fixtures / "humaneval.jsonl")[:2],
     ]
 
 
