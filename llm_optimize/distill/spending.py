@@ -75,7 +75,7 @@ class _Guard:
     def reserve(self, least: Usage, most: Usage | None = None, *, patient: bool = True) -> Usage:
         with self._lock:
             if self._cap is not None and self._made + self._flying >= self._cap:
-                msg = f"cap on calls: {self._made} of {self._cap} made, {self._flying} under way"
+                msg = f"cap on calls: all {self._cap} are made or under way"
                 raise BudgetExceeded(msg)
             self._flying += 1
         granted = None

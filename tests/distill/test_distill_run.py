@@ -190,7 +190,7 @@ def test_no_usable_answer_counts_as_wrong_and_a_failed_judge_as_nothing(tmp_path
 @pytest.mark.parametrize(
     ("caps", "says"),
     [
-        (distill.Caps(calls=20), "cap on calls: 20 of 20 made"),
+        (distill.Caps(calls=20), "cap on calls: all 20 are made or under way"),
         (distill.Caps(tokens=6000), "budget tokens"),
         (distill.Caps(dollars=0.003), "budget dollars"),
     ],
