@@ -93,7 +93,9 @@ def test_a_study_is_exported_as_training_file(cli, command, server):
     """Candidates that beat the one they were made from become rows, held out by seed where that is asked for."""
     cli.write()
     assert cli("run", "task.py", "--study", "one", "--model", f"{server.url}#scripted", "--quiet").returncode == 0
-    code, _, err = command("export", "one", "--store", ".llm_optimize/studies.db", "--format", "chat", "--out", "x.jsonl")
+    code, _, err = command(
+        "export", "one", "--store", ".llm_optimize/studies.db", "--format", "chat", "--out", "x.jsonl"
+    )
     assert code == 0, err
     rows = [json.loads(line) for line in (cli.folder / "x.jsonl").read_text().splitlines()]
     assert rows[0]["messages"][0] == {"role": "system", "content": "Make the text long."}

@@ -56,7 +56,7 @@ def whole(world, tmp_path_factory):
 
 
 def test_killed_in_each_stage_it_repeats_no_call(world, whole, tmp_path):
-    """After a kill in every stage the run ends as one that was never killed, and the server was paid for each call once."""
+    """After a kill in every stage the run ends as one that was never killed, and each call was paid for once."""
     out, best, calls, _ = whole
     folder, seen, kills = tmp_path / "run", [], 0
     draw = random.Random(5)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from llm_optimize import distill
+from llm_optimize import distill, llm
 from llm_optimize.distill.asking import read_length, rewriting
 from llm_optimize.distill.pipeline import read_best
 from llm_optimize.errors import BadInput, ModelError, NoCandidate, StudyOwned
-from llm_optimize.testing.server import Answer, ScriptedServer
+from llm_optimize.testing.server import Answer, Fault, ScriptedServer
 
 QUICK = distill.Settings(samples=2, wrong=2)
 
@@ -108,7 +111,7 @@ def test_later_rounds_are_shown_scores_and_excerpts(items, server, tmp_path):
 
 
 def test_the_right_answer_does_not_reach_the_rewriter(server, world, tmp_path):
-    """Whatever is the right answer, the first rewrite's request is the same; with show_answer it is there, and flagged."""
+    """Whatever is the right answer, the rewriter is asked the same; with show_answer it is told, which is flagged."""
     seen = {}
     for letter in "AB":
         row = f"Which is it?,one,two,three,four,{letter}\n"
@@ -195,8 +198,8 @@ def test_no_usable_answer_counts_as_wrong_and_a_failed_judge_as_nothing(tmp_path
         (distill.Caps(dollars=0.003), "budget dollars"),
     ],
 )
-def test_a_cap_holds_and_a_higher_one_goes_on(items, server, tmp_path, monkeypatch, caps, says):
-    """No call passes a cap; what is there is reported; the same run with more money ends as one that was never capped."""
+def test_a_cap_holds_and_a_higher_one_goes_on(items, server, tmp_path, monkeypatch, caps, says):  # noqa: PLR0913, PLR0917 - fixtures
+    """No call passes a cap; what is there is reported; with more money the run ends as one that was never capped."""
     (tmp_path / "prices.json").write_text('{"scripted": [1, 2], "judge": [1, 2]}')
     monkeypatch.setenv("LLM_OPTIMIZE_PRICES", str(tmp_path / "prices.json"))
     settings = replace(QUICK, answer_tokens=50)
@@ -273,16 +276,17 @@ def test_items_that_ask_the_same_are_one(server, tmp_path):
     assert (done.report.counts.items, done.report.counts.duplicate_items) == (2, 1)
 
 
-def test_a_timeout_is_asked_again(tmp_path):
-    """An answer that never comes is asked for again and found, and the run is as if nothing had been."""
+def test_a_timeout_is_asked_again_and_paid_once(serve, tmp_path):
+    """An answer that does not come in time is asked for again under its key; a busy server too."""
     (tmp_path / "q.csv").write_text("Which?,one,two,three,four,B\n")
     items = distill.read_items("mmlu", tmp_path / "q.csv")
-    with ScriptedServer(
-        lambda _, index: Answer(status=503, text="busy", headers={"Retry-After": "0"}) if not index else "B"
-    ) as own:
-        done = distill.run(items, tmp_path / "run", f"{own.url}#m", settings=QUICK)
-        assert own.counts()["requests"] == 3
-    assert done.report.total.calls == 2
+    stalled, busy = Answer("B", fault=Fault("stall")), Answer(status=503, text="busy", headers={"Retry-After": "0"})
+    with serve(stalled, busy, "B") as own:
+        llm.default_llm_options["timeout"] = 1.0
+        done = distill.run(items, tmp_path / "run", f"{own.url}#m", settings=QUICK, parallel=1)
+        counts = own.counts()
+    assert counts["requests"] >= 4
+    assert counts["charged"] == done.report.total.calls == 2
 
 
 def test_an_endpoint_that_fails_ends_the_run_and_loses_nothing(tmp_path):
@@ -342,7 +346,7 @@ def test_one_process_at_a_time_works_in_a_folder(items, server, tmp_path):
         (lambda path: distill.Caps(dollars=-1), "cap on dollars is -1"),
         (lambda path: distill.read_items("gsm8k", path), "kind is 'gsm8k'"),
         (lambda path: distill.read_items("alpaca", path), "open_scorer is None"),
-        (lambda path: distill.read_best(path), "is no folder of a distill run"),
+        (distill.read_best, "is no folder of a distill run"),
         (lambda path: distill.Rewarded("http://127.0.0.1:1", {"text": "{text}"}), "no slot {prompt}"),
     ],
 )
@@ -363,6 +367,54 @@ def test_one_prompt_is_rewritten_without_a_forced_word(server):
     assert messages[1]["content"] == "capital france"
     with ScriptedServer(lambda *_: Answer(None, refusal="no")) as own, pytest.raises(NoCandidate, match="refused"):
         distill.rewrite("capital france", f"{own.url}#m")
+
+
+@contextmanager
+def reward_endpoint(seen):
+    """A reward model over HTTP: 3 for a good answer, else -3."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append(body)
+            said = json.dumps({"score": 3.0 if "GOOD" in body["text"] else -3.0}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_address[1]}/reward"
+        http.shutdown()
+        thread.join()
+
+
+def test_open_answers_are_scored_by_a_reward_model(server, fixtures, tmp_path):
+    """It sees the original prompt for every version; the raw value is in the record, the score is its sigmoid."""
+    seen = []
+    with reward_endpoint(seen) as url:
+        items = distill.read_items("alpaca", fixtures / "alpaca.json", open_scorer=distill.Rewarded(url))[:3]
+        done = distill.run(items, tmp_path / "run", f"{server.url}#scripted", settings=QUICK)
+    assert {one["prompt"] for one in seen} == {item.asked(item.prompt) for item in items}
+    assert done.report.counts.hard >= 1
+    answers = [one for line in lines(tmp_path / "run" / "samples.jsonl") for one in line["answers"]]
+    assert {(one["metrics"]["raw"], round(one["score"], 3)) for one in answers} <= {(3.0, 0.953), (-3.0, 0.047)}
+    assert done.report.total.calls == server.counts()["charged"] + len(seen)
+
+
+def test_open_answers_are_scored_by_likeness(tmp_path):
+    """Without a model the reference answer is compared with; from the given score on an answer is right."""
+    (tmp_path / "a.json").write_text('[{"instruction": "Say hello.", "input": "", "output": "hello there you"}]')
+    (item,) = distill.read_items("alpaca", tmp_path / "a.json", open_scorer=distill.Likeness(), right=0.9)
+    assert item.scorer("hello there you").score == 1
+    assert item.scorer("hello").score == pytest.approx(0.5)
+    assert item.right == 0.9
 
 
 def test_the_original_is_kept_unless_a_rewrite_is_better_by_the_margin(items, server, tmp_path):

@@ -1,4 +1,4 @@
-"""Training files: what each format holds, that nothing is lost on the way, and that the tools they are for take them."""
+"""Training files: what each format holds, that nothing is lost on the way, and that their readers take them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MARKED = ("ends [/INST] early", "<s>begins", "</s>", "[INST] [\\INST] [/INST]", 
 def published(texts=AWKWARD):
     """Return as many pairs as the published file has, with awkward texts among them."""
     draw = random.Random(0)
-    words = "what which name list of the a is are city river number".split()
+    words = ["what", "which", "name", "list", "of", "the", "a", "city", "river", "number"]
     pairs = []
     for number in range(ROWS):
         before, after = (" ".join(draw.choices(words, k=25)) for _ in range(2))
@@ -46,7 +46,9 @@ def published(texts=AWKWARD):
 
 
 def improvements(pairs):
-    return tuple(export.Improvement(str(i), before, after, 1.0, ((before, 0.25),)) for i, (before, after) in enumerate(pairs))
+    return tuple(
+        export.Improvement(str(i), before, after, 1.0, ((before, 0.25),)) for i, (before, after) in enumerate(pairs)
+    )
 
 
 @pytest.mark.parametrize("kind", export.FORMATS)
@@ -119,7 +121,9 @@ def test_what_each_row_holds():
     assert export.rows([one], "inst") == [{"text": "<s>[INST] 2+2? [/INST] What is 2 + 2? </s>"}]
     cue = "2+2?\n\n### Rewritten:\n"
     assert export.rows([one], "prompt-completion") == [{"prompt": cue, "completion": "What is 2 + 2?"}]
-    assert export.rows([one], "dpo") == [{"prompt": cue, "chosen": "What is 2 + 2?", "rejected": "2+2?", "margin": 0.75}]
+    assert export.rows([one], "dpo") == [
+        {"prompt": cue, "chosen": "What is 2 + 2?", "rejected": "2+2?", "margin": 0.75}
+    ]
     (row,) = export.rows([one], "dpo-conversational")
     assert row == {"prompt": asked, "chosen": said, "rejected": copied, "margin": 0.75}
     (row,) = export.rows([one], "openai-dpo")
@@ -144,7 +148,7 @@ def test_preferences_have_margins():
 def best(name, part, improved):
     versions = (("ask", 0.0), ("ask well", 1.0), ("ask badly", 0.5))
     after, score, version = ("ask well", 1.0, "1-0") if improved else ("ask", 0.0, "original")
-    return Best(name, "mmlu", "ask", after, "A) x", 0.0, score, version, part, True, versions)
+    return Best(name, "mmlu", "ask", after, "A) x", 0.0, score, version, part, answer_shown=True, versions=versions)
 
 
 @pytest.fixture
@@ -181,7 +185,14 @@ def study(*trials, start="x0"):
 
 def test_a_study_gives_each_candidate_that_beat_its_parent():
     """Parent and better child make a pair; worse siblings are to be rejected; failures and losses give nothing."""
-    log = [(0, "x0", None, 1.0), (1, "a", 0, 3.0), (2, "b", 0, 0.5), (3, "c", 1, 2.0), (4, "d", 1, 4.0), (5, "e", None, 2.0)]
+    log = [
+        (0, "x0", None, 1.0),
+        (1, "a", 0, 3.0),
+        (2, "b", 0, 0.5),
+        (3, "c", 1, 2.0),
+        (4, "d", 1, 4.0),
+        (5, "e", None, 2.0),
+    ]
     found = export.from_study(study(*log, (6, "f", 1, None)))
     assert [(one.before, one.after) for one in found] == [("x0", "a"), ("x0", "e"), ("a", "d")]
     assert found[0].others == (("x0", 1.0), ("b", 0.5), ("e", 2.0))

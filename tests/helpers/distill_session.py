@@ -22,7 +22,8 @@ def items(url: str, fixtures: Path) -> list[distill.Item]:
 
 def main(folder: str, url: str, parallel: int, fixtures: Path) -> None:
     """Run the session to its end, if it is let."""
-    print(distill.run(items(url, fixtures), folder, f"{url}#scripted", settings=SETTINGS, parallel=parallel))
+    done = distill.run(items(url, fixtures), folder, f"{url}#scripted", settings=SETTINGS, parallel=parallel)
+    sys.stdout.write(f"{done}\n")
 
 
 if __name__ == "__main__":
