@@ -1,4 +1,8 @@
-"""Better prompts in bulk: the questions that a model gets wrong are rewritten, scored, and made into a training file.
+"""Better prompts in bulk: questions that a model gets wrong are rewritten, scored, and made into a training file.
+
+Shows: picking hard items, rewrites with scores fed back, caps, the held-out comparison, files for SFT and DPO.
+Needs: a chat model (OPENAI_API_KEY, or OPENAI_BASE_URL of any compatible server).
+Costs: at most 500 short calls, which is the cap; what it may cost at most is printed before the first one.
 
     python examples/distill_prompts.py [QUESTIONS.csv]
 
@@ -27,7 +31,7 @@ def main(file: Path) -> None:
     """Make the run and its training file."""
     items = distill.read_items("mmlu", file)
     settings = distill.Settings(samples=3, wrong=2, validation=0.3)
-    caps = distill.Caps(calls=500, dollars=None)
+    caps = distill.Caps(calls=500)
     done = distill.run(items, "distilled", settings=settings, caps=caps, say=print)
     print(done)
     improved = export.from_distill("distilled")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from llm_optimize import distill, llm
-from llm_optimize.distill.asking import read_length, rewriting
+from llm_optimize.distill.asking import rewriting
 from llm_optimize.distill.pipeline import read_best
 from llm_optimize.errors import BadInput, ModelError, NoCandidate, StudyOwned
 from llm_optimize.testing.server import Answer, Fault, ScriptedServer
@@ -167,29 +164,6 @@ def test_an_item_is_hard_by_the_number_of_wrong_answers(tmp_path):
         assert done.report.counts.hard == hard
 
 
-def test_no_usable_answer_counts_as_wrong_and_a_failed_judge_as_nothing(tmp_path):
-    """Cut off, refused and empty answers score 0 without the scorer; a scorer that fails says nothing of the prompt."""
-    answers = [Answer("C", finish_reason="length"), Answer(None, refusal="no"), "", "B"]
-    (tmp_path / "q.csv").write_text("Which?,one,two,three,four,B\n")
-    (item,) = distill.read_items("mmlu", tmp_path / "q.csv")
-    settings = distill.Settings(samples=4, wrong=4)
-    with ScriptedServer(lambda _, index: answers[index]) as server:
-        done = distill.run([item], tmp_path / "one", f"{server.url}#m", settings=settings, parallel=1)
-    (record,) = lines(tmp_path / "one" / "samples.jsonl")
-    notes = [(one["note"], one["score"]) for one in record["answers"]]
-    assert notes == [("cut off", 0.0), ("refused", 0.0), ("empty", 0.0), ("", 1.0)]
-    assert (done.report.counts.unusable, done.report.counts.hard) == (3, 0)
-
-    def broken(_):
-        raise ValueError("out of order")
-
-    with ScriptedServer(lambda *_: "B") as server:
-        failing = replace(item, scorer=broken)
-        done = distill.run([failing], tmp_path / "two", f"{server.url}#m", settings=settings)
-    assert (done.report.counts.failed, done.report.counts.unscored, done.report.counts.hard) == (4, 1, 0)
-    assert "1 could not be scored" in str(done)
-
-
 @pytest.mark.parametrize(
     ("caps", "says"),
     [
@@ -246,23 +220,6 @@ def test_enough_leaves_an_item_alone(items, server, world, tmp_path):
     made = Counter(one["id"] for one in lines(tmp_path / "run" / "rewrites.jsonl"))
     assert {made[one.id] for one in done.bests if one.is_improved} == {2}
     assert {made[one.id] for one in done.bests if not one.is_improved} <= {6}
-
-
-def test_the_length_estimate_is_bounded_and_bounds_answers(items, server, fixtures, tmp_path):
-    """Open items are asked for their length once, and their answers carry a limit made of it; others do not."""
-    assert [read_length(text, 10, 400) for text in ("30", "1,200 words", "0", "many")] == [30, 400, 10, 125]
-    some = [items[0], items[28]]
-    settings = replace(QUICK, estimate_length=True, rounds=1)
-    done = distill.run(some, tmp_path / "run", f"{server.url}#scripted", settings=settings)
-    assert lines(tmp_path / "run" / "lengths.jsonl") == [{"id": "alpaca-0", "words": 30}]
-    assert done.report.usage["length"].calls == 1
-    limits = {
-        one.body["messages"][-1]["content"][:20]: one.body.get("max_tokens") or one.body.get("max_completion_tokens")
-        for one in server.requests
-        if one.body["model"] == "scripted"
-    }
-    assert limits[items[0].prompt[:20]] == 1024
-    assert limits[items[28].asked(items[28].prompt)[:20]] == 120
 
 
 def test_items_that_ask_the_same_are_one(server, tmp_path):
@@ -367,54 +324,6 @@ def test_one_prompt_is_rewritten_without_a_forced_word(server):
     assert messages[1]["content"] == "capital france"
     with ScriptedServer(lambda *_: Answer(None, refusal="no")) as own, pytest.raises(NoCandidate, match="refused"):
         distill.rewrite("capital france", f"{own.url}#m")
-
-
-@contextmanager
-def reward_endpoint(seen):
-    """A reward model over HTTP: 3 for a good answer, else -3."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append(body)
-            said = json.dumps({"score": 3.0 if "GOOD" in body["text"] else -3.0}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_address[1]}/reward"
-        http.shutdown()
-        thread.join()
-
-
-def test_open_answers_are_scored_by_a_reward_model(server, fixtures, tmp_path):
-    """It sees the original prompt for every version; the raw value is in the record, the score is its sigmoid."""
-    seen = []
-    with reward_endpoint(seen) as url:
-        items = distill.read_items("alpaca", fixtures / "alpaca.json", open_scorer=distill.Rewarded(url))[:3]
-        done = distill.run(items, tmp_path / "run", f"{server.url}#scripted", settings=QUICK)
-    assert {one["prompt"] for one in seen} == {item.asked(item.prompt) for item in items}
-    assert done.report.counts.hard >= 1
-    answers = [one for line in lines(tmp_path / "run" / "samples.jsonl") for one in line["answers"]]
-    assert {(one["metrics"]["raw"], round(one["score"], 3)) for one in answers} <= {(3.0, 0.953), (-3.0, 0.047)}
-    assert done.report.total.calls == server.counts()["charged"] + len(seen)
-
-
-def test_open_answers_are_scored_by_likeness(tmp_path):
-    """Without a model the reference answer is compared with; from the given score on an answer is right."""
-    (tmp_path / "a.json").write_text('[{"instruction": "Say hello.", "input": "", "output": "hello there you"}]')
-    (item,) = distill.read_items("alpaca", tmp_path / "a.json", open_scorer=distill.Likeness(), right=0.9)
-    assert item.scorer("hello there you").score == 1
-    assert item.scorer("hello").score == pytest.approx(0.5)
-    assert item.right == 0.9
 
 
 def test_the_original_is_kept_unless_a_rewrite_is_better_by_the_margin(items, server, tmp_path):
