@@ -32,7 +32,7 @@ from llm_optimize.errors import NoCandidate
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "KINDS",
@@ -60,21 +60,34 @@ __all__ = [
 ]
 
 
-def run(items: Sequence[Item], folder: str | os.PathLike[str], model: Any = None, **options: Any) -> Result:  # noqa: ANN401 - whatever llm.connect takes; the fields of Pipeline
+def run(  # noqa: PLR0913 - the fields of Pipeline
+    items: Sequence[Item],
+    folder: str | os.PathLike[str],
+    model: Any = None,  # noqa: ANN401 - whatever llm.connect takes
+    *,
+    rewriter: Any = None,  # noqa: ANN401 - as model
+    settings: Settings | None = None,
+    caps: Caps | None = None,
+    parallel: int = 4,
+    say: Callable[[str], None] | None = None,
+) -> Result:
     """Make better prompts of the items that the model gets wrong.
 
     Args:
         items: see :func:`read_items`.
         folder: where the run is kept, and goes on when it is begun again.
         model: answers the prompts; as for :func:`llm_optimize.llm.connect`.
-        **options: further fields of :class:`~llm_optimize.distill.pipeline.Pipeline`: ``rewriter``, ``settings``,
-            ``caps``, ``parallel``, ``say``.
+        rewriter: rewrites them; None for the same.
+        settings: see :class:`~llm_optimize.distill.settings.Settings`; None for the usual ones.
+        caps: what may be spent; None for no caps.
+        parallel: how many items are worked on at the same time.
+        say: is told what the run may cost before it begins, how it goes on, and what it has cost.
 
     Raises:
         BadInput: something that cannot be run; nothing was spent.
         ModelError: a model did not answer; the same call goes on.
     """
-    return Pipeline(items, folder, model, **options).run()
+    return Pipeline(items, folder, model, rewriter, settings or Settings(), caps or Caps(), parallel, say).run()
 
 
 def rewrite(prompt: str, model: Any = None, *, settings: Mapping[str, Any] | None = None) -> str:  # noqa: ANN401 - see run

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_optimize.distill.settings import Settings
     from llm_optimize.distill.stages import Models
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["Forecast", "check_prices", "forecast"]
 
 _WORDS = "word " * 50  # an excerpt at its longest
 _EARLIER = 4
@@ -94,6 +94,19 @@ def forecast(items: Sequence[Item], models: Models, settings: Settings, *, sampl
     scorers = round(judged * (times["samples"] + each + 2 * share))
     known = all(_priced(model) is not None for model in (models.target, models.rewriter))
     return Forecast({name: usage for name, usage in stages.items() if usage.calls}, scorers, known)
+
+
+def check_prices(items: Sequence[Item], models: Models) -> None:
+    """Refuse a cap on dollars that could not hold, before the first call.
+
+    Raises:
+        BadInput: the price of a model, or of an item's judge, is unknown; says what makes it known.
+    """
+    judges = {id(judge): judge for one in items if isinstance(one.scorer, Judge) for judge in (one.scorer.judge,)}
+    for model in (models.target, models.rewriter, *judges.values()):
+        layer = _layer(model)
+        if layer is not None:
+            layer.check_price()
 
 
 def _answers(items: Sequence[Item], model: ChatModel, settings: Settings, times: int) -> Usage:

@@ -19,7 +19,7 @@ from llm_optimize.distill.asking import Attempt
 from llm_optimize.distill.choosing import best_of, hard, parted
 from llm_optimize.distill.comparing import compared
 from llm_optimize.distill.files import Folder, as_line, read_lines, write_whole
-from llm_optimize.distill.forecast import Forecast, forecast
+from llm_optimize.distill.forecast import Forecast, check_prices, forecast
 from llm_optimize.distill.items import Item, distinct
 from llm_optimize.distill.records import Best
 from llm_optimize.distill.report import Counts, Report, first_words
@@ -131,18 +131,19 @@ class Pipeline:
         """
         items, dropped = distinct(self.items)
         models = self.models()
+        if self.caps.dollars is not None:
+            check_prices(items, models)
         with Folder(self.folder) as folder:
             born = _begin(folder.path, items, models, self.settings)
             purse = Purse(self.caps, folder.replies(), born)
             stages = Stages(models, folder, purse, self.settings, self.parallel)
-            self._tell(
-                f"forecast: {forecast(items, models, self.settings)}; spent so far: ${purse.spent().dollars:.4f}"
-            )
+            self.tell(f"forecast: {forecast(items, models, self.settings)}; spent so far: ${purse.spent().dollars:.4f}")
             result = _Run(self, items, dropped, models, stages, purse, folder.path).result()
-            self._tell(result.report.spending)
+            self.tell(result.report.spending)
         return result
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
+        """Pass a line on to ``say``."""
         if self.say is not None:
             self.say(text)
 
@@ -182,7 +183,7 @@ class _Run:
         self.stages.sample(self.items)
         picked = self._hard()
         rest = forecast(picked, self.models, self.of.settings, sampled=1)
-        self.of._tell(f"hard: {len(picked)} of {len(self.items)} items; still to come: {rest}")  # noqa: SLF001 - its own session
+        self.of.tell(f"hard: {len(picked)} of {len(self.items)} items; still to come: {rest}")
         return picked
 
     def _hard(self) -> tuple[Item, ...]:
@@ -195,6 +196,7 @@ class _Run:
         for number in range(1, self.of.settings.rounds + 1):
             known = self._attempts(picked)
             waiting = [item for item in picked if not self._has_enough(item, number)]
+            self.of.tell(f"round {number} of {self.of.settings.rounds}: {len(waiting)} items")
             self.stages.rewrite(number, waiting, known)
             self.stages.answer("scores", self._unscored(waiting, number))
 

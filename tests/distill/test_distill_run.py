@@ -196,6 +196,16 @@ def test_a_cap_holds_and_a_higher_one_goes_on(items, server, tmp_path, monkeypat
     assert done.report.total.dollars > 0
 
 
+def test_a_cap_on_dollars_needs_every_price_before_the_first_call(items, server, tmp_path, monkeypatch):
+    """An unknown price, also of the judge alone, is refused before anything is asked."""
+    for prices, unknown in (("{}", "scripted"), ('{"scripted": [1, 2]}', "judge")):
+        (tmp_path / f"{unknown}.json").write_text(prices)
+        monkeypatch.setenv("LLM_OPTIMIZE_PRICES", str(tmp_path / f"{unknown}.json"))
+        with pytest.raises(BadInput, match=f"price of '{unknown}' is unknown"):
+            distill.run(items, tmp_path / "run", f"{server.url}#scripted", caps=distill.Caps(dollars=1))
+    assert server.requests == []
+
+
 def test_the_cost_is_said_before_and_after(items, server, tmp_path):
     """The forecast comes before the first call and bounds what follows; the cost comes last."""
     said = []
