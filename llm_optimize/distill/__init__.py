@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from llm_optimize import llm
 from llm_optimize.core.chat import Request
-from llm_optimize.distill.asking import improving, read_rewrite
 from llm_optimize.distill.comparing import Comparison
-from llm_optimize.distill.items import KINDS, Item, Kind, distinct, normalised, read_items
+from llm_optimize.distill.items import KINDS, Item, Kind, distinct, read_items
 from llm_optimize.distill.pipeline import Pipeline, Result, read_best
 from llm_optimize.distill.records import Best
 from llm_optimize.distill.report import Counts, Report, first_words
 from llm_optimize.distill.scoring import Judged, Likeness, LocalReward, Rewarded
 from llm_optimize.distill.settings import Caps, Settings
 from llm_optimize.errors import NoCandidate
+from llm_optimize.proposers.improving import improving, read_rewrite
+from llm_optimize.scorers.parting import normalised
 
 if TYPE_CHECKING:
     import os

@@ -1,4 +1,4 @@
-"""What a rewriter is asked, and how its rewrite is read; the same words for a run, a training file and inference."""
+"""What a rewriter is asked in a run: the prompt, how its versions scored, and what was answered to them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ from llm_optimize.text.fences import after_thinking
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llm_optimize.core.chat import Reply
-
-__all__ = ["IMPROVE", "Attempt", "excerpt", "improving", "length_question", "read_length", "read_rewrite", "rewriting"]
-
-IMPROVE = (
-    "You rewrite prompts for language models. Rewrite the prompt that you are given so that a model that reads it "
-    "answers it better, and ask for the same thing. Reply with the rewritten prompt alone."
-)
-"""The system prompt of one rewrite without any feedback: of training files and of :func:`improving`."""
+__all__ = ["Attempt", "excerpt", "length_question", "read_length", "rewriting"]
 
 _SYSTEM = """You rewrite prompts for language models. You get a prompt, what is always appended to it, and how well a \
 model answered earlier versions. Rewrite the prompt so that a model that reads it answers it better.
@@ -43,8 +35,6 @@ _WAYS = (
 _EXCERPT = 50  # words of an answer that are shown
 _SHOWN = 4  # earlier attempts that are shown
 _ANSWERS = 2  # answers that are shown of each
-_LONGEST = 20_000  # characters of a rewrite
-_TAGGED = re.compile(r"<prompt>(.*?)</prompt>", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,6}")
 
 
@@ -84,27 +74,6 @@ def rewriting(
         parts.append(f"<right_answer>\n{answer}\n</right_answer>")
     asked = f"{_WAYS[way % len(_WAYS)]} It must differ from every version above."
     return Message("system", _SYSTEM), Message("user", "\n\n".join([*parts, asked]))
-
-
-def improving(prompt: str) -> tuple[Message, ...]:
-    """Return the messages that ask for one rewrite without feedback."""
-    return Message("system", IMPROVE), Message("user", prompt)
-
-
-def read_rewrite(reply: Reply) -> tuple[str, str]:
-    """Return (the rewritten prompt, why there is none); one of the two is empty.
-
-    A reply without the tags is taken whole, as tuned models write nothing else; one that was cut off, or in which the
-    model declines, is none.
-    """
-    if reply.finish_reason in {"length", "content_filter"}:
-        return "", "cut off" if reply.finish_reason == "length" else "refused"
-    text = after_thinking(reply.text)
-    tagged = _TAGGED.findall(text)
-    found = (tagged[-1] if tagged else text).strip()
-    if not found:
-        return "", "refused" if reply.refusal else "empty"
-    return (found, "") if len(found) <= _LONGEST else ("", f"longer than {_LONGEST:,} characters")
 
 
 def length_question(asked: str) -> tuple[Message, ...]:

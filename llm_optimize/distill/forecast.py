@@ -102,8 +102,9 @@ def check_prices(items: Sequence[Item], models: Models) -> None:
     Raises:
         BadInput: the price of a model, or of an item's judge, is unknown; says what makes it known.
     """
-    judges = {id(judge): judge for one in items if isinstance(one.scorer, Judge) for judge in (one.scorer.judge,)}
-    for model in (models.target, models.rewriter, *judges.values()):
+    scorers: list[object] = [one.scorer for one in items]
+    judges = [scorer.judge for scorer in scorers if isinstance(scorer, Judge)]
+    for model in (models.target, models.rewriter, *judges):
         layer = _layer(model)
         if layer is not None:
             layer.check_price()

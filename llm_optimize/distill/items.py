@@ -20,6 +20,7 @@ from llm_optimize.sandbox import Sandbox
 from llm_optimize.scorers.choice import MultipleChoice
 from llm_optimize.scorers.code_tests import from_humaneval
 from llm_optimize.scorers.loaders import CHOICES, read_alpaca, read_humaneval, read_mmlu
+from llm_optimize.scorers.parting import normalised
 from llm_optimize.text.fences import after_thinking, extract
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.types import Evaluation, Failure
     from llm_optimize.scorers.example import Example
 
-__all__ = ["KINDS", "Item", "Kind", "OpenScorer", "distinct", "normalised", "read_items"]
+__all__ = ["KINDS", "Item", "Kind", "OpenScorer", "distinct", "read_items"]
 
 Kind = Literal["mmlu", "alpaca", "humaneval"]
 """The layouts that :func:`read_items` knows."""
@@ -144,18 +145,6 @@ def read_items(
         )
     msg = f"kind is {kind!r}: give one of {', '.join(KINDS)}"
     raise BadInput(msg)
-
-
-def normalised(text: str) -> str:
-    """Return what two texts share that differ in nothing but case, spacing and punctuation.
-
-    Example:
-        >>> normalised("  What IS  2+2 ?") == normalised("what is 2+2?")
-        True
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    words = re.sub(r"[^\w\s+\-*/=<>%^]", " ", folded).split()
-    return "".join(words) or folded.strip()
 
 
 def distinct(items: Iterable[Item]) -> tuple[tuple[Item, ...], int]:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from llm_optimize import llm
 from llm_optimize.core.checks import check_whole
+from llm_optimize.core.linefiles import as_line, read_lines, write_whole
 from llm_optimize.distill.asking import Attempt
-from llm_optimize.distill.choosing import best_of, hard, parted
+from llm_optimize.distill.choosing import best_of, hard
 from llm_optimize.distill.comparing import compared
-from llm_optimize.distill.files import Folder, as_line, read_lines, write_whole
+from llm_optimize.distill.files import Folder
 from llm_optimize.distill.forecast import Forecast, check_prices, forecast
 from llm_optimize.distill.items import Item, distinct
 from llm_optimize.distill.records import Best
@@ -27,6 +28,7 @@ from llm_optimize.distill.settings import Caps, Settings
 from llm_optimize.distill.spending import Purse
 from llm_optimize.distill.stages import Case, Models, Stages
 from llm_optimize.errors import BadInput, BudgetExceeded
+from llm_optimize.scorers.parting import parted
 
 if TYPE_CHECKING:
     import os

@@ -14,16 +14,11 @@ from llm_optimize.core.chat import Message, Request
 from llm_optimize.core.metering import entered
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Evaluation
-from llm_optimize.distill.asking import (
-    Attempt,
-    length_question,
-    read_length,
-    read_rewrite,
-    rewriting,
-)
-from llm_optimize.distill.items import normalised
+from llm_optimize.distill.asking import Attempt, length_question, read_length, rewriting
 from llm_optimize.distill.records import Answer, Answers, Rewrite
 from llm_optimize.errors import ContextTooLong
+from llm_optimize.proposers.improving import read_rewrite
+from llm_optimize.scorers.parting import normalised
 from llm_optimize.scorers.spreading import spread
 from llm_optimize.text.fences import after_thinking
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.distill.files import as_line, write_whole
+from llm_optimize.core.linefiles import as_line, write_whole
 from llm_optimize.errors import BadInput
 from llm_optimize.export.checking import check_chat
 from llm_optimize.export.formats import Format, pair_of, rows

@@ -7,13 +7,14 @@ from), or from a file of pairs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.history import History
-from llm_optimize.distill.asking import IMPROVE
-from llm_optimize.distill.choosing import parted
-from llm_optimize.distill.pipeline import read_best
-from llm_optimize.errors import BadInput
+from llm_optimize.core.linefiles import read_lines
+from llm_optimize.errors import BadInput, StoreError
+from llm_optimize.proposers.improving import IMPROVE
+from llm_optimize.scorers.parting import parted
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from llm_optimize.core.types import Trial
 
 __all__ = ["Improvement", "from_distill", "from_study", "split"]
+
+_BEST = "best.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +67,19 @@ def from_distill(folder: str | os.PathLike[str]) -> tuple[Improvement, ...]:
         BadInput: it is no such folder, or the run has not come so far.
         StoreError: a file is damaged.
     """
-    return tuple(
-        Improvement(
-            id=one.id,
-            before=one.original,
-            after=one.improved,
-            after_score=one.improved_score,
-            others=_below(one.versions, one.improved_score),
-            part=one.part,
-            answer_shown=one.answer_shown,
-        )
-        for one in read_best(folder)
-        if one.is_improved
-    )
+    path = Path(folder).expanduser()
+    if not (path / "run.json").exists():
+        msg = f"{path}: is no folder of a distill run; give the one that `llm-optimize distill --folder` was given"
+        raise BadInput(msg)
+    if not (path / _BEST).exists():
+        msg = f"{path}: the run has chosen nothing yet; run the same `llm-optimize distill` again to go on"
+        raise BadInput(msg)
+    records, _ = read_lines(path / _BEST)
+    try:
+        return tuple(_of_item(record) for record in records if record["version"] != "original")
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"{path / _BEST}: holds a record that cannot be read ({error}): run the same `llm-optimize distill` again"
+        raise StoreError(msg) from error
 
 
 def from_study(events: Iterable[Event]) -> tuple[Improvement, ...]:
@@ -120,6 +123,20 @@ def split(improvements: Sequence[Improvement], share: float, seed: int = 0) -> t
     numbered = [(str(number), (one.before, one.after)) for number, one in enumerate(improvements)]
     parts: Mapping[str, str] = parted(numbered, share, seed)
     return tuple(replace(one, part=parts[str(number)]) for number, one in enumerate(improvements))
+
+
+def _of_item(record: Mapping[str, Any]) -> Improvement:
+    """Return what a line of a run's ``best.jsonl`` says, see :class:`llm_optimize.distill.records.Best`."""
+    score = float(record["improved_score"])
+    return Improvement(
+        id=str(record["id"]),
+        before=str(record["original"]),
+        after=str(record["improved"]),
+        after_score=score,
+        others=_below([(str(text), float(one)) for text, one in record["versions"]], score),
+        part=str(record["part"]),
+        answer_shown=bool(record["answer_shown"]),
+    )
 
 
 def _below(versions: Sequence[tuple[str, float]], score: float) -> tuple[tuple[str, float], ...]:

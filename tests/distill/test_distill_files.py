@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from llm_optimize.distill.choosing import best_of, parted
+from llm_optimize.core.linefiles import read_lines
+from llm_optimize.distill.choosing import best_of
 from llm_optimize.distill.comparing import compared
-from llm_optimize.distill.files import Folder, Lines, Replies, read_lines
-from llm_optimize.distill.items import Item, normalised
+from llm_optimize.distill.files import Folder, Lines, Replies
+from llm_optimize.distill.items import Item
 from llm_optimize.distill.records import Answer, Answers, Rewrite
 from llm_optimize.distill.report import first_words
 from llm_optimize.errors import BadInput, StoreError
+from llm_optimize.scorers.parting import normalised, parted
 
 
 def test_a_record_is_on_disk_when_it_was_appended(tmp_path):

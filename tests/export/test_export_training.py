@@ -11,12 +11,12 @@ import pytest
 
 from llm_optimize import export
 from llm_optimize.core.events import Opened, Proposed, Stopped, Told
+from llm_optimize.core.linefiles import as_line, write_whole
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
-from llm_optimize.distill.asking import IMPROVE, improving
-from llm_optimize.distill.files import as_line, write_whole
 from llm_optimize.distill.records import Best
 from llm_optimize.errors import BadInput
 from llm_optimize.export.inst import escaped, from_text, holds_marks, to_text, unescaped
+from llm_optimize.proposers.improving import IMPROVE, improving
 
 ROWS = 1328  # of the published file
 AWKWARD = (
