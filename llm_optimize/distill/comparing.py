@@ -67,7 +67,7 @@ def compared(pairs: Sequence[tuple[float, float | None]], seed: int = 0) -> Comp
 
     Example:
         >>> print(compared([(0.0, 1.0)] * 9 + [(1.0, None)]))
-        held-out items: 0.100 before, 1.000 after: +0.900 (95 % +0.477 to +1.000), 10 items, 9 of them changed
+        held-out items: 0.100 before, 1.000 after: +0.900 (95 % +0.413 to +1.000), 10 items, 9 of them changed
     """
     if not pairs:
         return None

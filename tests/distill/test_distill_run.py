@@ -61,7 +61,7 @@ def test_three_files_from_hard_items_to_the_best_of_each(items, server, world, t
 
 def test_the_comparison_is_of_fresh_answers_on_held_out_items(items, server, tmp_path):
     """Held-out items are answered anew, and the difference carries an interval that holds it."""
-    settings = replace(QUICK, validation=0.5)
+    settings = replace(QUICK, validation=0.9)
     done = distill.run(items[:14], tmp_path / "run", f"{server.url}#scripted", settings=settings)
     found = done.report.comparison
     held = [one for one in done.bests if one.part == "validation"]

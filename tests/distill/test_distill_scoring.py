@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -114,3 +115,23 @@ def test_open_answers_are_scored_by_likeness(tmp_path):
     assert item.scorer("hello there you").score == 1
     assert item.scorer("hello").score == pytest.approx(0.5)
     assert item.right == 0.9
+
+
+def test_open_answers_are_scored_by_a_local_classifier(tmp_path):
+    """A sequence classifier on this machine reads prompt and answer; the raw value is kept, the score its sigmoid."""
+    torch = pytest.importorskip("torch", reason="the extra reward is not installed")
+    transformers = pytest.importorskip("transformers", reason="the extra reward is not installed")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "say", "hello", "there"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    tokenizer = transformers.BertTokenizerFast(str(tmp_path / "vocab.txt"))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.BertConfig(vocab_size=len(words), num_labels=1, max_position_embeddings=64, **sizes)
+    model = transformers.BertForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path / "reward")
+    tokenizer.save_pretrained(tmp_path / "reward")
+    with torch.inference_mode():
+        raw = float(model(**tokenizer("say hello", "hello there", return_tensors="pt")).logits[0, 0])
+    scored = distill.LocalReward(tmp_path / "reward")("say hello", "not used")("hello there")
+    assert scored.metrics["raw"] == pytest.approx(raw, abs=1e-5)
+    assert scored.score == pytest.approx(1 / (1 + math.exp(-raw)), abs=1e-5)
