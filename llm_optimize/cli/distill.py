@@ -134,7 +134,7 @@ def _connected(name: str | None, args: argparse.Namespace) -> Any:  # noqa: ANN4
     if args.price is None:
         return model
     named = llm.model_name(llm.connect(model))
-    return llm.connect(model, prices={named: args.price})
+    return llm.connect(model, prices={named: args.price}, cache=False)
 
 
 def _open_scorer(args: argparse.Namespace, model: Any) -> OpenScorer:  # noqa: ANN401 - as above

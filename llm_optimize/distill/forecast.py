@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from llm_optimize.core.types import Usage
 from llm_optimize.distill.asking import Attempt, rewriting
 from llm_optimize.llm.priced import Priced
 from llm_optimize.scorers.judging import Judge
+from llm_optimize.scorers.parting import normalised
 from llm_optimize.scorers.reward_model import HttpReward
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def forecast(items: Sequence[Item], models: Models, settings: Settings, *, sampl
         sampled: 1 when the first stage is done, so that it costs nothing any more.
     """
     each = settings.rewrites * settings.rounds
-    held = round(settings.validation * len(items))
+    held = _held(items, settings.validation)
     times = {"samples": 0 if sampled else 1, "scores": each}
     answers = {stage: _answers(items, models.target, settings, count) for stage, count in times.items()}
     rewrites = _all([_rewriting(one, models.rewriter, settings) for one in items], each)
@@ -108,6 +110,12 @@ def check_prices(items: Sequence[Item], models: Models) -> None:
         layer = _layer(model)
         if layer is not None:
             layer.check_price()
+
+
+def _held(items: Sequence[Item], share: float) -> int:
+    """Return how many items are held out at most: those of one prompt are not parted."""
+    sizes = sorted(Counter(normalised(one.prompt) for one in items).values(), reverse=True)
+    return sum(sizes[: max(round(share * len(sizes)), 1 if share else 0)])
 
 
 def _answers(items: Sequence[Item], model: ChatModel, settings: Settings, times: int) -> Usage:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,9 +112,10 @@ class Pipeline:
         Raises:
             BadInput: one is nothing that can be asked.
         """
-        target = llm.connect(self.model, role="target")
+        # No cache in memory: what it answers before a kill would be paid for after it.
+        target = llm.connect(self.model, role="target", cache=False)
         same = self.rewriter is None
-        return Models(target, llm.connect(self.model if same else self.rewriter, role="rewriter"))
+        return Models(target, llm.connect(self.model if same else self.rewriter, role="rewriter", cache=False))
 
     def forecast(self) -> Forecast:
         """Return what a run from the beginning may cost at most; asks nobody."""
@@ -196,20 +198,12 @@ class _Run:
 
     def _rounds(self, picked: Sequence[Item]) -> None:
         for number in range(1, self.of.settings.rounds + 1):
-            known = self._attempts(picked)
-            waiting = [item for item in picked if not self._has_enough(item, number)]
+            known = self._attempts(picked, number)
+            enough = math.inf if self.of.settings.enough is None else self.of.settings.enough
+            waiting = [item for item in picked if all(one.score < enough for one in known[item.id][1:])]
             self.of.tell(f"round {number} of {self.of.settings.rounds}: {len(waiting)} items")
             self.stages.rewrite(number, waiting, known)
             self.stages.answer("scores", self._unscored(waiting, number))
-
-    def _has_enough(self, item: Item, round_: int) -> bool:
-        enough = self.of.settings.enough
-        if enough is None:
-            return False
-        scored = self.stages.answer("scores", ())
-        before = (one for one in self.stages.rewrites(item) if one.round < round_)
-        found = (scored.get((item.id, one.version)) for one in before)
-        return any(one is not None and one.score is not None and one.score >= enough for one in found)
 
     def _unscored(self, items: Iterable[Item], round_: int) -> list[Case]:
         return [
@@ -219,7 +213,8 @@ class _Run:
             if one.round == round_ and one.status == "new"
         ]
 
-    def _attempts(self, picked: Sequence[Item]) -> dict[str, list[Attempt]]:
+    def _attempts(self, picked: Sequence[Item], round_: int) -> dict[str, list[Attempt]]:
+        """Return by item the original, then what was scored before the round; a resumed session sees no more."""
         sampled, scored = self._sampled(), self.stages.answer("scores", ())
         found: dict[str, list[Attempt]] = {}
         for item in picked:
@@ -227,7 +222,7 @@ class _Run:
             found[item.id] = [Attempt(item.prompt, own.score or 0.0, own.texts)]
             for one in self.stages.rewrites(item):
                 answers = scored.get((item.id, one.version))
-                if answers is not None and answers.score is not None:
+                if one.round < round_ and answers is not None and answers.score is not None:
                     found[item.id].append(Attempt(one.prompt, answers.score, answers.texts))
         return found
 
