@@ -373,3 +373,25 @@ def test_prompt_dataset(as_task) -> None:
     assert (history.trial(0).score, history.best.id, history.best.score) == (0.5, 1, 1.0)
     assert sorted(history.sealed) == [0, 1]
     assert history.account.by_role()["target"].calls > 60
+
+
+def test_distill_prompts(tmp_path) -> None:
+    """Hard questions are improved, the training files written; a second start asks nothing and writes the same."""
+
+    def answer(body, _):
+        last = body["messages"][-1]["content"]
+        if body["messages"][0]["role"] == "system":
+            return f"<prompt>Please tell: {last.partition('>')[2].partition('<')[0].strip()}</prompt>"
+        return last.partition("B) ")[2].partition("\n")[0] if last.startswith("Please") else "no idea"
+
+    with ScriptedServer(answer) as server:
+        environment = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "LLM_OPTIMIZE_MODEL": "scripted"}
+        first = run(str(EXAMPLES / "distill_prompts.py"), **environment).stdout
+        asked = len(server.requests)
+        assert (
+            run(str(EXAMPLES / "distill_prompts.py"), **environment).stdout.splitlines()[-4:] == first.splitlines()[-4:]
+        )
+        assert len(server.requests) == asked == server.charged
+    rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert all(row["messages"][-1]["content"].startswith("Please tell: ") for row in rows)
+    assert "best: 2 improved, 4 kept as they were" in first

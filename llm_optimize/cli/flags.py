@@ -18,6 +18,7 @@ __all__ = [
     "about",
     "add_json",
     "add_options",
+    "add_price",
     "add_progress",
     "add_store",
     "given",
@@ -67,6 +68,12 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line; people read stderr")
+
+
+def add_price(parser: argparse.ArgumentParser) -> None:
+    """Add ``--price``, as :func:`add_options` has it."""
+    kind, metavar, text = _OPTIONS["price"]
+    parser.add_argument("--price", type=kind, metavar=metavar, help=text)
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:

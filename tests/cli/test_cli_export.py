@@ -49,7 +49,7 @@ WRONG = [
     (("export", "one", "--exchanges", ""), "the path is empty"),
     (("export", "one", "--exchanges", "task.py"), "exists already: choose another file, or give --force"),
     (("export", "one", "--exchanges", "none/x"), "cannot be written"),
-    (("export", "one"), "--exchanges is required"),
+    (("export", "one"), "--exchanges --format is required"),
     (("run", "task.py", "--model", "recorded:none"), "cannot be read (No such file or directory)"),
     (("run", "task.py", "--model", "recorded:task.py"), "line 1: "),
     (("run", "task.py", "--model", "recorded:x", "--base-url", "http://127.0.0.1:1"), "a recording asks no server"),
