@@ -29,7 +29,7 @@ def unit_rows(rows: Any) -> Any:  # noqa: ANN401 - numpy is optional, so its arr
     return np.where(sound, wide / np.where(sound, lengths, 1.0), 0.0).astype(np.float32)
 
 
-def nearest(rows: Any, query: Any, k: int) -> tuple[Any, Any]:  # noqa: ANN401 - as unit_rows
+def nearest(rows: Any, query: Any, k: int, alive: Any = None) -> tuple[Any, Any]:  # noqa: ANN401 - as unit_rows
     """Return the ``k`` rows nearest to ``query`` by cosine, nearest first; equal ones in the order of the rows.
 
     One pass in float32 picks what may be among them, with a margin above its rounding error; those are compared again
@@ -39,6 +39,7 @@ def nearest(rows: Any, query: Any, k: int) -> tuple[Any, Any]:  # noqa: ANN401 -
         rows: shape (n, d), rows of length 1 (or 0), such as :func:`unit_rows` returns.
         query: shape (d,), of length 1 (or 0).
         k: at least 1; all rows come back where there are fewer.
+        alive: shape (n,), bool: the rows that may be found; None for all.
 
     Returns:
         Their numbers, int64, and their cosines, float64.
@@ -51,11 +52,14 @@ def nearest(rows: Any, query: Any, k: int) -> tuple[Any, Any]:  # noqa: ANN401 -
     """
     import numpy as np  # noqa: PLC0415 - optional and heavy
 
-    if not len(rows) or k < 1:
+    many = len(rows) if alive is None else int(np.count_nonzero(alive))
+    if not many or k < 1:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    pool = np.arange(len(rows))
-    if k < len(rows):
+    pool = np.arange(len(rows)) if alive is None else np.flatnonzero(alive)
+    if k < many:
         coarse = rows @ query
+        if alive is not None:
+            coarse[~alive] = -np.inf
         pool = np.flatnonzero(coarse >= np.partition(coarse, len(rows) - k)[len(rows) - k] - _SLACK)
     exact = (rows[pool].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
     order = np.lexsort((pool, -exact))[:k]
