@@ -239,9 +239,7 @@ class DocumentStore:
             raise StoreError(msg) from error
         given = identity_of(model) if model is not None else ""
         if saved != given:
-            msg = (
-                f"model: the vectors in {folder} are of {saved or 'no model'}, not of {given or 'none'}: give the first"
-            )
+            msg = f"model: the vectors in {folder} are of {saved or 'no model'}, not of {given or 'none'}: give that"
             raise BadInput(msg)
         store._index = load_index(Path(folder) / rows) if rows else None
         if store._index is not None and len(store._index) != len(chunks):
@@ -293,7 +291,7 @@ class DocumentStore:
 
 
 def _shown(chunk: Chunk) -> str:
-    """Return what is embedded and counted: the text, and before it the headings above it that it does not begin with."""
+    """Return what is embedded and counted: the text, and before it the headings that it does not begin with."""
     above, _, last = chunk.heading.rpartition(" > ")
     begins = chunk.text.startswith("#") and last in chunk.text.partition("\n")[0]
     heading = above if begins else chunk.heading
