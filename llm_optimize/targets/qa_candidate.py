@@ -38,5 +38,5 @@ class QACandidate(BaseModel):
     by: Literal["size", "paragraphs", "headings"] = "headings"
     retrieval: Literal["dense", "bm25", "hybrid"] = "dense"
     k: int = Field(default=3, ge=1, le=10)
-    threshold: float = Field(default=0.0, ge=0.0, le=0.9)
+    threshold: float = Field(default=0.0, ge=0.0, le=0.6)
     prompt: str = ANSWER_PROMPT

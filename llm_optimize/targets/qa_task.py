@@ -208,10 +208,8 @@ def changes(
 def _finding(ranking: Sequence[Found], label: Label, depth: int) -> dict[str, float]:
     if not label.evidence:
         return {}
-    held = (
-        place for place, one in enumerate(ranking, start=1) if any(text in one.chunk.text for text in label.evidence)
-    )
-    place = next(held, None)
+    held = [any(text in one.chunk.text for text in label.evidence) for one in ranking]
+    place = held.index(True) + 1 if True in held else 0
     return {f"hit@{depth}": float(0 < place <= depth), "mrr": 1 / place if place else 0.0}
 
 
