@@ -161,7 +161,7 @@ class HNSWIndex:
         import numpy as np  # noqa: PLC0415 - optional and heavy
 
         try:
-            with np.load(Path(path), allow_pickle=False) as file:
+            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 graph, held, about = file["graph"], file["held"], [int(number) for number in file["about"]]
                 precision = str(file["precision"][0])
             dimensions, following, *settings = about

@@ -179,7 +179,7 @@ class ExactIndex:
         import numpy as np  # noqa: PLC0415 - optional and heavy
 
         try:
-            with np.load(Path(path), allow_pickle=False) as held:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as held:
                 keys, rows = held["keys"], held["rows"]
             index = cls(int(rows.shape[1]))
             index.add(keys.tolist(), rows)
