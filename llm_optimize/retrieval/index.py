@@ -156,6 +156,16 @@ class ExactIndex:
             keys = self._keys[places]
         return list(zip(keys.tolist(), cosines.tolist(), strict=True))
 
+    def row(self, key: int) -> Any:  # noqa: ANN401 - as in add
+        """Return a copy of the row under a key, of length 1 (or 0).
+
+        Raises:
+            BadInput: there is none.
+        """
+        with self._lock:
+            check_deleted([key], self._places)
+            return self._rows[self._places[int(key)]].copy()
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a file, rows in the order of their addition.
 
