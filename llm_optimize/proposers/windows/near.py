@@ -140,11 +140,11 @@ class _Mirror:
     def _hold(self, model: EmbeddingModel, texts: dict[str, None]) -> None:
         """Add the texts that are new and delete those that are not wanted any more."""
         missing = [text for text in texts if text not in self._keys]
-        rows = model.embed(missing) if missing else []
+        rows = model.embed(missing) if missing else None
         gone = [text for text in self._keys if text not in texts]
         if self._index is not None and gone:
             self._index.delete([self._keys.pop(text) for text in gone])
-        if missing:
+        if rows is not None:
             if self._index is None:
                 self._index = ExactIndex(int(rows.shape[1]))
             keys = list(range(self._next, self._next + len(missing)))
