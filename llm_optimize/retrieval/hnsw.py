@@ -128,7 +128,9 @@ class HNSWIndex:
         with self._lock:
             if not self._number_of:
                 return []
-            numbers = np.asarray(self._graph.search(query, min(k, len(self._number_of))).keys, dtype=np.uint64)
+            numbers = np.asarray(
+                self._graph.search(query, min(k, len(self._number_of)), threads=1).keys, dtype=np.uint64
+            )
             kept = unit_rows(np.stack([self._graph.get(number) for number in numbers.tolist()]))
             keys = [self._key_of[number] for number in numbers.tolist()]
         cosines = (kept.astype(np.float64) * query.astype(np.float64)).sum(axis=1)

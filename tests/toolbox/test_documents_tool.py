@@ -79,7 +79,7 @@ def test_a_model_uses_it_in_a_run(store) -> None:
 
     with ScriptedServer(answer) as server:
         result = optimize.run(
-            "t", "q", lambda text: float(text == "all day"), "never", 1, f"{server.url}#scripted",
+            "t", "q", lambda text: float(text.strip() == "all day"), "never", 1, f"{server.url}#scripted",
             verbose=False, store=None, tools=[search_documents(store)],
         )  # fmt: skip
-    assert (result.best.text, result.best.score) == ("all day", 1.0)
+    assert (result.best.text.strip(), result.best.score) == ("all day", 1.0)
