@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -373,3 +374,12 @@ def test_prompt_dataset(as_task) -> None:
     assert (history.trial(0).score, history.best.id, history.best.score) == (0.5, 1, 1.0)
     assert sorted(history.sealed) == [0, 1]
     assert history.account.by_role()["target"].calls > 60
+
+
+def test_document_qa() -> None:
+    """Settings of document QA that were searched for find and answer more of the sealed questions than the start."""
+    printed = run(str(EXAMPLES / "document_qa.py")).stdout
+    shown = r"^{}: (\S+) at the start, (\S+) at the best \(\S+ 95 % \S+ to \S+; \d+ questions\)$"
+    for name in ("hit@3", "f1"):
+        start, best = re.search(shown.format(name), printed, re.MULTILINE).groups()
+        assert float(best) > float(start)

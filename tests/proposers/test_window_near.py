@@ -131,6 +131,9 @@ def test_settings_that_cannot_be_are_refused(wrong) -> None:
         Near(**wrong)
 
 
-class TestNear(ProposerContract):
+class TestNearContract(ProposerContract):
+    scale = (300,)
+
+    @pytest.fixture
     def proposer(self):
         return ChatProposer(ScriptedModel(answer), window=Near(best=2, recent=2, near=3))
