@@ -34,10 +34,11 @@ def timed(work):
 
 
 def searched(index, queries):
-    """Return the results, and the median and the 95th percentile of the milliseconds of a search for 10."""
+    """Return the results, and the milliseconds of a search for 10; on a busy machine the fastest tells most."""
     index.search(queries[0], 10)
     results, times = zip(*[timed(lambda one=one: index.search(one, 10)) for one in queries], strict=True)
-    return results, f"median {median(times):.2f} ms, 95 % below {np.percentile(times, 95):.2f} ms"
+    told = f"median {median(times):.2f} ms, 95 % below {np.percentile(times, 95):.2f} ms, fastest {min(times):.2f} ms"
+    return results, told
 
 
 def exact(rows, count):
