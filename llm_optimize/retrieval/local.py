@@ -92,7 +92,9 @@ class LocalEmbedding:
         if not texts:
             import numpy as np  # noqa: PLC0415 - optional and heavy
 
-            return np.zeros((0, model.get_embedding_dimension()), dtype=np.float32)
+            # the older name is deprecated since 5.x
+            size = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
+            return np.zeros((0, size()), dtype=np.float32)
         with self._loaded.lock:
             return model.encode(
                 list(texts),

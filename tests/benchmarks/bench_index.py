@@ -4,7 +4,7 @@ Rows are like those of sentence embeddings, 384 numbers: most of their variance 
 noise would have no near neighbours to find). The queries are other rows of the same kind, one at a time, one thread.
 
 Run it: ``python tests/benchmarks/bench_index.py`` (10,000 rows exactly, 50,000 by the graph; minutes), ``--quick`` for
-a smoke test, ``--rows 1000000 --precision i8`` for the large one (needs 3 GB and, on two cores, most of an hour).
+a smoke test, ``--rows 1000000 --searching 256`` for the large one (needs 3 GB and, on two cores, most of an hour).
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def exact(rows, count):
     )
 
 
-def graph(rows, count, precision, inner):
+def graph(rows, count, inner, **settings):
     """Print what the graph does, its recall against the exact index's results."""
-    index = HNSWIndex(DIMENSIONS, precision=precision)
+    index = HNSWIndex(DIMENSIONS, **settings)
     queries = clustered(count, DIMENSIONS, 2, inner)
     best = [[] for _ in queries]
     spent = 0.0
@@ -78,7 +78,7 @@ def graph(rows, count, precision, inner):
     _, deleted = timed(lambda: index.delete(list(dict.fromkeys(gone))))
     absent = all(key not in gone for query in queries for key, _ in index.search(query, 10))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"graph ({precision}, {inner} directions), {rows:,} rows: search {told}; recall at 10 is {recall:.3f}")
+    print(f"graph ({settings}, {inner} directions), {rows:,} rows: search {told}; recall at 10 is {recall:.3f}")
     print(f"  filled in {spent / 1e3:.0f} s; {len(set(gone))} deleted in {deleted:.1f} ms, none found again: {absent}")
     print(f"  the process has used {memory:.0f} MB", flush=True)
 
@@ -89,13 +89,15 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--precision", default="f16", choices=["f32", "f16", "i8"])
+    parser.add_argument("--searching", type=int, default=128)
     parser.add_argument("--directions", type=int, default=24)
     given = parser.parse_args()
     exact(1_000 if given.quick else 10_000, 5 if given.quick else 200)
     if importlib.util.find_spec("usearch") is None:
         print("the extra `ann` is not installed: the graph is left out", file=sys.stderr)
         return
-    graph(500 if given.quick else given.rows, 5 if given.quick else 200, given.precision, given.directions)
+    settings = {"precision": given.precision, "searching": given.searching}
+    graph(500 if given.quick else given.rows, 5 if given.quick else 200, given.directions, **settings)
 
 
 if __name__ == "__main__":
