@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.checks import check_whole
-from llm_optimize.retrieval.index import ExactIndex
+from llm_optimize.proposers.mirror import Mirror
 from llm_optimize.retrieval.lexical import LexicalEmbedding
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ class Near:
     near: int = 6
     among: int = 1_000
     embedding: EmbeddingModel | None = None
-    _texts: _Mirror = field(init=False, repr=False, compare=False)
-    _messages: _Mirror = field(init=False, repr=False, compare=False)
+    _texts: Mirror = field(init=False, repr=False, compare=False)
+    _messages: Mirror = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be counted."""
@@ -65,8 +64,8 @@ class Near:
         check_whole("window: recent", self.recent, 0)
         check_whole("window: near", self.near, 0)
         check_whole("window: among", self.among, 1)
-        object.__setattr__(self, "_texts", _Mirror())
-        object.__setattr__(self, "_messages", _Mirror())
+        object.__setattr__(self, "_texts", Mirror())
+        object.__setattr__(self, "_messages", Mirror())
 
     @property
     def rule(self) -> str:
@@ -97,60 +96,21 @@ class Near:
         found: list[Trial] = []
         if latest.score is None:
             failed = [trial for trial in pool if trial.score is None]
-            ranking = self._messages.nearest(self._model, failed, lambda trial: trial.feedback, latest)
+            ranking = self._ranking(self._messages, failed, lambda trial: trial.feedback, latest)
             found = [trial for trial in ranking if trial.id not in shown][: (self.near + 1) // 2]
         if plain[0].score is not None:
-            ranking = self._texts.nearest(self._model, pool, lambda trial: trial.text, plain[0])
+            ranking = self._ranking(self._texts, pool, lambda trial: trial.text, plain[0])
             found = _once(found, [trial for trial in ranking if trial.id not in shown])
         return found[: self.near]
 
-    @property
-    def _model(self) -> EmbeddingModel:
-        return self.embedding or LexicalEmbedding()
-
-
-class _Mirror:
-    """An index that holds just the texts of the trials that it was last asked about; a copy of it is empty."""
-
-    def __init__(self) -> None:
-        self._index: ExactIndex | None = None
-        self._keys: dict[str, int] = {}
-        self._next = 0
-        self._lock = threading.Lock()
-
-    def __reduce__(self) -> tuple[type[_Mirror], tuple[()]]:
-        return _Mirror, ()
-
-    def nearest(
-        self, model: EmbeddingModel, trials: Sequence[Trial], text_of: Callable[[Trial], str], anchor: Trial
+    def _ranking(
+        self, mirror: Mirror, trials: Sequence[Trial], text_of: Callable[[Trial], str], anchor: Trial
     ) -> list[Trial]:
         """Return the trials but the anchor, the nearest to it first; of equal ones the latest."""
         texts = {trial.id: text_of(trial)[:_LONGEST] for trial in trials}
-        wanted = text_of(anchor)[:_LONGEST]
-        with self._lock:
-            self._hold(model, dict.fromkeys([*texts.values(), wanted]))
-            if self._index is None:
-                return []
-            row = self._index.row(self._keys[wanted])
-            near = dict(self._index.search(row, len(self._keys)))
-            cosines = {text: near[key] for text, key in self._keys.items()}
+        cosines = mirror.cosines(self.embedding or LexicalEmbedding(), texts.values(), text_of(anchor)[:_LONGEST])
         others = [trial for trial in trials if trial.id != anchor.id]
         return sorted(others, key=lambda trial: (-cosines[texts[trial.id]], -trial.id))
-
-    def _hold(self, model: EmbeddingModel, texts: dict[str, None]) -> None:
-        """Add the texts that are new and delete those that are not wanted any more."""
-        missing = [text for text in texts if text not in self._keys]
-        rows = model.embed(missing) if missing else None
-        gone = [text for text in self._keys if text not in texts]
-        if self._index is not None and gone:
-            self._index.delete([self._keys.pop(text) for text in gone])
-        if rows is not None:
-            if self._index is None:
-                self._index = ExactIndex(int(rows.shape[1]))
-            keys = list(range(self._next, self._next + len(missing)))
-            self._index.add(keys, rows)
-            self._keys.update(zip(missing, keys, strict=True))
-            self._next += len(missing)
 
 
 def _once(*groups: Sequence[Trial]) -> list[Trial]:
