@@ -136,15 +136,16 @@ class QAAnswer:
         return " ".join(_CITED.sub(" ", self.text).split()).replace(" .", ".")
 
 
-class _Stores:
-    """Documents as they were cut lately; a copy in another process begins with none."""
+class _Kept:
+    """Documents as they were cut lately, and the connected model; a copy in another process begins with none."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.made: OrderedDict[Chunking, DocumentStore] = OrderedDict()
+        self.target: ChatModel | None = None
 
-    def __reduce__(self) -> tuple[type[_Stores], tuple[()]]:
-        return _Stores, ()
+    def __reduce__(self) -> tuple[type[_Kept], tuple[()]]:
+        return _Kept, ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,7 @@ class DocumentQA:
     settings: Mapping[str, Any] = field(default_factory=dict)
     prompt_tokens: int = 3000
     index: Callable[[int], VectorIndex] | None = None
-    _stores: _Stores = field(init=False, repr=False, compare=False, default_factory=_Stores)
-    _connected: list[ChatModel] = field(init=False, repr=False, compare=False, default_factory=list)
+    _kept: _Kept = field(init=False, repr=False, compare=False, default_factory=_Kept)
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is spent."""
@@ -201,8 +201,8 @@ class DocumentQA:
         Raises:
             ModelError: the embedding model did not answer.
         """
-        with self._stores.lock:
-            made = self._stores.made
+        with self._kept.lock:
+            made = self._kept.made
             if chunking not in made:
                 fresh = DocumentStore(self.embedding, chunking, index=self.index)
                 fresh.add(self.documents)
@@ -263,9 +263,9 @@ class DocumentQA:
         return tuple(shown), tuple(dropped), messages, tokens
 
     def _target(self) -> ChatModel:
-        if not self._connected:
-            self._connected.append(llm.connect(self.model, role="target"))
-        return self._connected[0]
+        if self._kept.target is None:
+            self._kept.target = llm.connect(self.model, role="target")
+        return self._kept.target
 
 
 def _check_settings(how: QASettings) -> None:

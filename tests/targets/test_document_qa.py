@@ -62,6 +62,8 @@ def test_it_works_over_http_and_is_booked_as_target() -> None:
         assert answer.links == (f"{LINK}züge.md#züge",)
         assert answer.usage.calls == scope.usage.calls == 1
         assert server.requests[0].body["temperature"] == 0
+        copy = pickle.loads(pickle.dumps(qa))  # as a process pool makes one, without what was connected and embedded
+        assert copy.ask("Wann fährt der Zug nach Köln?", HOW).links == answer.links
 
 
 def test_the_token_limit_holds_and_what_was_dropped_is_said() -> None:
