@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -395,3 +396,12 @@ def test_distill_prompts(tmp_path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert all(row["messages"][-1]["content"].startswith("Please tell: ") for row in rows)
     assert "best: 2 improved, 4 kept as they were" in first
+
+
+def test_document_qa() -> None:
+    """Settings of document QA that were searched for find and answer more of the sealed questions than the start."""
+    printed = run(str(EXAMPLES / "document_qa.py")).stdout
+    shown = r"^{}: (\S+) at the start, (\S+) at the best \(\S+ 95 % \S+ to \S+; \d+ questions\)$"
+    for name in ("hit@3", "f1"):
+        start, best = re.search(shown.format(name), printed, re.MULTILINE).groups()
+        assert float(best) > float(start)

@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from llm_optimize.errors import BadInput
 from llm_optimize.proposers import prompts
+from llm_optimize.proposers.mirror import Mirror
 from llm_optimize.proposers.twins import TwinIndex, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import EmbeddingModel
@@ -27,7 +28,6 @@ _TOP = 16
 _RECENT = 16
 _LONGEST = 4000  # words of a text that are compared; beyond them it is told apart by its twins alone
 _DIGITS = 6
-_REMEMBERED = 256  # vectors
 _IGNORED = {"layout": "other spaces, line breaks or comments", "names": "other names, spaces, line breaks or comments"}
 
 
@@ -72,7 +72,7 @@ class Novelty:
     embedding: EmbeddingModel | None = None
     cosine: float = 0.99
     _index: TwinIndex = field(init=False, repr=False, compare=False)
-    _vectors: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _vectors: Mirror = field(init=False, repr=False, compare=False, default_factory=Mirror)
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -112,31 +112,23 @@ class Novelty:
         if (self.alike is None or self._index.is_code(text)) and self.embedding is None:
             return None
         among = chain(history.top(_TOP), reversed(history.recent(_RECENT)))
-        for trial in {trial.id: trial for trial in among}.values():
-            if said := self._likeness(text, trial.text):
+        trials = {trial.id: trial for trial in among}.values()
+        cosines = {}
+        if self.embedding is not None:
+            others = chain((trial.text for trial in trials), (draft.text for draft in drafts))
+            cosines = self._vectors.cosines(self.embedding, others, text)
+        for trial in trials:
+            if said := self._likeness(text, trial.text, cosines):
                 return _told(said, trial.id, history)
-        return next((_other(said) for draft in drafts if (said := self._likeness(text, draft.text))), None)
+        return next((_other(said) for draft in drafts if (said := self._likeness(text, draft.text, cosines))), None)
 
-    def _likeness(self, text: str, other: str) -> str:
+    def _likeness(self, text: str, other: str, cosines: Mapping[str, float]) -> str:
         """Say in how far two texts are the same, or nothing."""
         if self.embedding is not None:
-            near = self._cosine(text, other)
+            near = cosines[other]
             return f"in meaning (cosine {near:.3f}) this is" if near >= self.cosine else ""
         share = _share(words(text)[:_LONGEST], words(other)[:_LONGEST], self.alike or 1.0)
         return f"word for word ({share:.1%} the same) this is" if share else ""
-
-    def _cosine(self, text: str, other: str) -> float:
-        one, two = self._vector(text), self._vector(other)
-        sizes = float(one @ one) * float(two @ two)
-        return float(one @ two) / sizes**0.5 if sizes else 0.0
-
-    def _vector(self, text: str) -> Any:  # noqa: ANN401 - a row of the model's array
-        vectors = self._vectors
-        if text not in vectors and self.embedding is not None:
-            while len(vectors) > _REMEMBERED:
-                vectors.pop(next(iter(vectors)), None)
-            vectors[text] = self.embedding.embed([text])[0]
-        return vectors[text]
 
 
 def _share(one: Sequence[str], two: Sequence[str], least: float) -> float:

@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+from llm_optimize.toolbox.documents import search_documents
 from llm_optimize.toolbox.mcp import mcp_tools
 from llm_optimize.toolbox.profile import profile_table
 from llm_optimize.toolbox.python import run_python
 
-__all__ = ["mcp_tools", "profile_table", "run_python"]
+__all__ = ["mcp_tools", "profile_table", "run_python", "search_documents"]

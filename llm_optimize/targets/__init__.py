@@ -1,0 +1,1 @@
+"""Systems under optimization, built from models, scorers and retrieval."""
