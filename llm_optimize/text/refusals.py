@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 __all__ = ["is_refusal", "speaks_of_refusing"]
 
@@ -131,7 +132,6 @@ _ELSEWHERE = (
     r"(?:죄송|미안|유감).{0,60}?(?:없습니다|없어요|수 없|어렵습니다|않습니다)",
 )
 
-_REFUSAL = re.compile("|".join((*_ENGLISH, *_ELSEWHERE)), re.DOTALL)
 _SPEAKS = re.compile(
     r"\b(?:refus(?:e|es|al|als|ing)|declin(?:e|es|ing)|apolog\w*|sorry)\b|ablehn|refus|rechaz|rifiut|recus|отказ|拒|거절"
 )
@@ -147,7 +147,7 @@ def is_refusal(text: str) -> bool:
         False
     """
     plain = _plain(text)
-    return 0 < len(plain) <= _LONGEST and _REFUSAL.match(plain) is not None
+    return 0 < len(plain) <= _LONGEST and _refusal().match(plain) is not None
 
 
 def speaks_of_refusing(text: str) -> bool:
@@ -164,3 +164,9 @@ def _plain(text: str) -> str:
     while found := _AROUND.match(told):
         told = told[found.end() :]
     return told if len(text.strip()) <= 4 * _LONGEST else told.ljust(_LONGEST + 1)
+
+
+@cache
+def _refusal() -> re.Pattern[str]:
+    """Return the phrases as one pattern, made on first use: that takes longer than the import of ten other modules."""
+    return re.compile("|".join((*_ENGLISH, *_ELSEWHERE)), re.DOTALL)

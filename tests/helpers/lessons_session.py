@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from llm_optimize import llm, optimize
+from llm_optimize import Budget, llm, optimize
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.lessons import Lessons
 
 
-def main(store: str, url: str, steps: int, parallel: int) -> None:
+def main(store: str | None, url: str, steps: int, parallel: int = 1, budget: Budget | None = None) -> optimize.Result:
     """Run the session to its end, if it is let."""
-    optimize.run(
+    return optimize.run(
         "Write a longer line.",
         "What is longer?",
         lambda text: (float(len(text)), f"feedback on {text.strip()}"),
@@ -22,6 +22,7 @@ def main(store: str, url: str, steps: int, parallel: int) -> None:
         store=store,
         study="lessons",
         parallel=parallel,
+        budget=budget,
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pickle
 import random
-from dataclasses import dataclass, field
+
+from helpers.arms import Stub, begin, played
 
 from llm_optimize import optimize
-from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told
-from llm_optimize.core.history import History
-from llm_optimize.core.types import Candidate, Draft, Evaluation, Problem, Proposal, Usage
+from llm_optimize.core.events import Guided, Proposed, Retold, Told
+from llm_optimize.core.types import Evaluation
 from llm_optimize.llm.fake import ScriptedModel
 from llm_optimize.proposers.apart import OwnPast
 from llm_optimize.proposers.bandit import Weights
@@ -18,33 +18,6 @@ from llm_optimize.proposers.forecast import chat_of
 from llm_optimize.proposers.portfolio import Portfolio, beside
 
 START = "a = 2.0"
-
-
-@dataclass
-class Stub:
-    """Proposes one new text each time; or none, at no price or at a call's."""
-
-    empty: bool = False
-    price: Usage = Usage()
-    seen: list[History] = field(default_factory=list)
-
-    def propose(self, history, n):
-        self.seen.append(history)
-        drafts = () if self.empty else (Draft(f"text {history.slot}", origin="stub"),)
-        return Proposal(drafts, self.price, "nothing new" if self.empty else "")
-
-
-def begin(seed=0):
-    """Return the history of a study whose start has a score."""
-    history = History.empty().after(Opened(Problem("task", start="x"), seed))
-    return history.after(Proposed((Candidate(0, "x", origin="start"),))).after(Told(0, Evaluation(0.0)))
-
-
-def played(history, arm, score=None, usage=Usage()):
-    """Return the history after one more proposal of an arm, and its outcome if it has one."""
-    slot = history.free_slots(1)[0]
-    history = history.after(Proposed((Candidate(history.next_id, f"text {slot}"),), usage, slot, arm=arm))
-    return history if score is None else history.after(Told(history.next_id - 1, Evaluation(score)))
 
 
 def test_arms_kept_apart_see_their_own_past_alone():

@@ -10,19 +10,17 @@ import threading
 from pathlib import Path
 
 import pytest
+from helpers import lessons_session
 from helpers.warm import Session
 
-from llm_optimize import llm, optimize
 from llm_optimize.core.budget import Budget
 from llm_optimize.core.events import Proposed
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Learned
-from llm_optimize.proposers.chat import ChatProposer
-from llm_optimize.proposers.lessons import Lessons
 from llm_optimize.stores.sqlite import SQLiteStore
 from llm_optimize.testing.server import ScriptedServer
 
-SESSION = Path(__file__).parents[1] / "helpers" / "lessons_session.py"
+SESSION = Path(lessons_session.__file__)
 
 
 def is_reflection(body: dict) -> bool:
@@ -38,26 +36,11 @@ def answer(body: dict, index: int) -> str:
     return f"Hypothesis: longer.\n```\nline {index:04d} {'x' * index}\n```"
 
 
-def run(server: ScriptedServer, steps: int, **settings):
-    """Run a study over HTTP."""
-    return optimize.run(
-        "Write a longer line.",
-        "What is longer?",
-        lambda text: (float(len(text)), f"feedback on {text.strip()}"),
-        x0="start",
-        max_steps=steps,
-        proposer=ChatProposer(llm.connect(f"{server.url}#scripted"), lessons=Lessons(every=4)),
-        verbose=False,
-        store=None,
-        **settings,
-    )
-
-
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_a_study_reflects_on_its_account(parallel: int) -> None:
     """Each batch once in a sequential run, booked as reflection; the last prompt holds the latest lessons."""
     with ScriptedServer(answer) as server:
-        result = run(server, 20, parallel=parallel)
+        result = lessons_session.main(None, server.url, 20, parallel)
         reflections = [one for one in server.requests if is_reflection(one.body)]
         last = server.requests[-1].body["messages"][-1]["content"]
         charged = server.charged
@@ -74,7 +57,7 @@ def test_a_study_reflects_on_its_account(parallel: int) -> None:
 def test_a_budget_covers_reflections() -> None:
     """A cap on tokens holds with them."""
     with ScriptedServer(answer) as server:
-        result = run(server, 50, budget=Budget(tokens=20_000))
+        result = lessons_session.main(None, server.url, 50, budget=Budget(tokens=20_000))
         charged = server.tokens_in + server.tokens_out
     assert result.history.account.by_role()["reflection"].calls > 1
     assert charged == result.usage.tokens <= 20_000
