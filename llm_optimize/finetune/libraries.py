@@ -5,11 +5,16 @@ None of them is a dependency of the package: they are the extra ``finetune``, a 
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.scorers.installed import load
 
-__all__ = ["EXTRA", "datasets", "peft", "torch", "transformers", "trl"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["EXTRA", "datasets", "peft", "quiet", "require", "torch", "transformers", "trl"]
 
 EXTRA = "finetune"
 
@@ -41,3 +46,33 @@ def peft() -> Any:  # noqa: ANN401 - as above
 def trl() -> Any:  # noqa: ANN401 - as above
     """Return trl: the trainers."""
     return load("trl", EXTRA)
+
+
+def require() -> None:
+    """Load all of them, so that a missing one is said before anything is begun.
+
+    Raises:
+        BadInput: one is not installed; says how to install it.
+    """
+    for library in (torch, transformers, datasets, peft, trl):
+        library()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep their progress bars, and their talk among themselves about what will be renamed, off the terminal."""
+    bars = transformers().utils.logging
+    shown = bars.is_progress_bar_enabled()
+    mapped = datasets().utils.logging.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    datasets().disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+        if mapped:
+            datasets().enable_progress_bars()

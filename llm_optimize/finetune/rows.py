@@ -95,7 +95,8 @@ def split_items(items: Sequence[Item], share: float, seed: int) -> tuple[tuple[I
     if len(groups) < 2:  # noqa: PLR2004 - one to train on, one to measure on
         msg = f"held_out is {share}: the data has one prompt only; give more, or hold nothing out with 0"
         raise BadInput(msg)
-    wanted, held = max(1, round(share * len(items))), set()
+    wanted = max(1, round(share * len(items)))
+    held: set[str] = set()
     count = 0
     for key in sorted(groups, key=lambda key: _digest(f"{seed} {key}"))[:-1]:
         if count + len(groups[key]) > wanted and held:
@@ -148,7 +149,9 @@ def _items_of(row: Mapping[str, Any], where: str) -> Iterator[Item]:
     elif "text" in row:
         yield _plain(row["text"], where)
     else:
-        msg = f"{where}: has {', '.join(map(repr, row)) or 'no fields'}: give messages, prompt and completion, text, or "
+        msg = (
+            f"{where}: has {', '.join(map(repr, row)) or 'no fields'}: give messages, prompt and completion, text, or "
+        )
         msg += "prompt, chosen and rejected"
         raise BadInput(msg)
 

@@ -72,6 +72,7 @@ class Settings:
         precision: ``bf16``, ``fp32``, or ``auto``: bf16 on a GPU that has it.
         held_out: share of the items that is not trained on and that the tuned model is measured on.
         beta: of DPO: how far the model may move away from the base; smaller is further.
+        answer_length: tokens of an answer that a scorer judges.
         seed: of the split, of the adapter's first values and of the order.
         save_every: steps between two checkpoints.
         log_every: steps between two lines of progress.
@@ -100,6 +101,7 @@ class Settings:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     held_out: float = 0.15
     beta: float = 0.1
+    answer_length: int = 256
     seed: int = 0
     save_every: int = 50
     log_every: int = 10
@@ -107,8 +109,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Check the bounds and the words."""
         check_number("epochs", self.epochs, 0, above=True)
-        for name, least in (("batch", 1), ("accumulation", 1), ("length", 2), ("save_every", 1), ("log_every", 1)):
-            check_whole(name, getattr(self, name), least)
+        for name in ("batch", "accumulation", "answer_length", "save_every", "log_every"):
+            check_whole(name, getattr(self, name), 1)
+        check_whole("length", self.length, 2)
         check_whole("seed", self.seed, 0)
         if self.learning_rate is not None:
             check_number("learning_rate", self.learning_rate, 0, above=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from llm_optimize.finetune.rows import Item, Turn
 
-__all__ = ["INST", "PLAIN", "as_messages", "install"]
+__all__ = ["INST", "PLAIN", "as_messages", "install", "told"]
 
 INST = (
     "{{ bos_token if bos_token else '' }}{% set ns = namespace(system='') %}{% for message in messages %}"
@@ -31,15 +31,20 @@ PLAIN = (
 """For a base without a template of its own: the role on a line, the text, the token that ends a text."""
 
 
-def install(tokenizer: Any, items: Sequence[Item]) -> str:  # noqa: ANN401 - transformers has no types here
-    """Give ``tokenizer`` the template for ``items``; return what was done, as a sentence, or an empty text."""
+def install(tokenizer: Any, items: Sequence[Item]) -> None:  # noqa: ANN401 - transformers has no types here
+    """Give ``tokenizer`` the template for ``items``: its own, unless it has none or the data says another."""
     if items[0].kind == "inst":
         tokenizer.chat_template = INST
-        return "prompts are written as [INST] prompt [/INST], as in the data"
-    if tokenizer.chat_template is None:
+    elif tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN
-        return "the base has no chat template: roles are written as <|user|> and <|assistant|>, each on a line"
-    return ""
+
+
+def told(tokenizer: Any) -> Iterator[str]:  # noqa: ANN401 - as above
+    """Yield what there is to say about a template that is not the base's own."""
+    if tokenizer.chat_template == INST:
+        yield "prompts are written as [INST] prompt [/INST], as in the data"
+    if tokenizer.chat_template == PLAIN:
+        yield "the base has no chat template: roles are written as <|user|> and <|assistant|>, each on a line"
 
 
 def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:

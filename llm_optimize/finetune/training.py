@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput
-from llm_optimize.finetune.libraries import datasets, peft, torch, transformers, trl
+from llm_optimize.finetune.libraries import datasets, peft, transformers, trl
 from llm_optimize.finetune.templates import as_messages, install
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from llm_optimize.finetune.rows import Item
     from llm_optimize.finetune.settings import Settings
 
-__all__ = ["Job", "Trained", "fit", "load_base", "load_tokenizer"]
+__all__ = ["Job", "Trained", "fit", "load_base", "load_tokenizer", "trained_before"]
 
 _WHOLE = "whole"  # the file that says a checkpoint was written to its end
+_RECORD = "trained.json"
 _KEPT = 2  # one that is being written, and the last whole one
 
 
@@ -80,13 +82,21 @@ def fit(job: Job, checkpoints: Path, adapter: Path) -> Trained:
     trainer.remove_callback(transformers().PrinterCallback)
     trainer.add_callback(_progress(job.say))
     outcome = trainer.train(resume_from_checkpoint=str(begin) if begin else None)
+    log = tuple((int(line["step"]), float(line["loss"])) for line in trainer.state.log_history if "loss" in line)
+    resumed = int(begin.name.rpartition("-")[2]) if begin else 0
+    trained = Trained(int(trainer.state.global_step), resumed, log, float(outcome.metrics["train_runtime"]))
     draft = adapter.with_name(adapter.name + ".part")
     trainer.model.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
+    (draft / _RECORD).write_text(json.dumps(asdict(trained)), "utf-8")
     draft.replace(adapter)
-    log = tuple((int(line["step"]), float(line["loss"])) for line in trainer.state.log_history if "loss" in line)
-    resumed = int(begin.name.rpartition("-")[2]) if begin else 0
-    return Trained(int(trainer.state.global_step), resumed, log, float(outcome.metrics["train_runtime"]))
+    return trained
+
+
+def trained_before(adapter: Path) -> Trained:
+    """Return what :func:`fit` returned when it made ``adapter``."""
+    kept = json.loads((adapter / _RECORD).read_text("utf-8"))
+    return Trained(**kept | {"log": tuple((step, loss) for step, loss in kept["log"])})
 
 
 def load_tokenizer(base: str, items: Sequence[Item]) -> Any:  # noqa: ANN401 - transformers has no types here
