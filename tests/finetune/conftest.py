@@ -1,0 +1,74 @@
+"""One tiny base and one tuned model for all tests of this folder; without the extra they are skipped, and say so."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import pytest
+import tuning_data
+
+from llm_optimize import finetune
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIBRARIES = ("torch", "transformers", "datasets", "peft", "trl")
+MISSING = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+TRAINS = {"test_finetune_training.py", "test_finetune_stages.py", "test_finetune_serving.py", "test_cli_finetune.py"}
+SETTINGS = finetune.Settings(
+    epochs=5,
+    batch=8,
+    accumulation=1,
+    learning_rate=1e-2,
+    lora=finetune.Lora(rank=16, alpha=32),
+    save_every=10,
+    log_every=1,
+    answer_length=32,
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what trains in one process, or skip it with the reason."""
+    for item in items:
+        if item.path.parent.name != "finetune" or item.path.name not in TRAINS:
+            continue
+        item.add_marker(pytest.mark.xdist_group("finetune"))  # torch takes seconds to load: once is enough
+        item.add_marker(pytest.mark.filterwarnings("default"))  # theirs, about each other's next versions
+        if MISSING and "needs_libraries" in item.fixturenames:
+            why = f"{', '.join(MISSING)} not installed: pip install 'llm-optimize[finetune]'"
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session")
+def needs_libraries() -> None:
+    """Mark a test as one that trains."""
+
+
+@pytest.fixture(scope="session")
+def base(needs_libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny Llama of random weights."""
+    import tiny_base  # noqa: PLC0415 - needs torch
+    import torch  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(1)  # so that sums are the same in every process of these tests
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    tiny_base.make(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """50 conversations."""
+    return tuning_data.chats(tmp_path_factory.mktemp("chats") / "chats.jsonl")
+
+
+@pytest.fixture(scope="session")
+def tuned(base: Path, chats: Path, tmp_path_factory: pytest.TempPathFactory) -> finetune.Tuned:
+    """The base trained on the conversations."""
+    return finetune.train(chats, base, tmp_path_factory.mktemp("tuned") / "out", SETTINGS, scorer=is_learnt)
+
+
+def is_learnt(text: str) -> float:
+    """Score an answer: is it the one that the data teaches?"""
+    return float(text.strip() == tuning_data.BETTER)
