@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import tuning_data
 
 from llm_optimize import finetune, llm, optimize
 from llm_optimize.core.chat import Message, Request
@@ -66,19 +67,19 @@ def test_the_tuned_model_is_served_and_proposes(tuned: finetune.Tuned, tmp_path:
     """Served by its folder, it answers a chat with what it learnt, and its proposal is the best of a run."""
     with serving(tuned.merged, tmp_path) as url:
         model = f"{url}#{tuned.merged}"
-        reply = llm.connect(model).complete(Request((Message("user", "Make this better (3): tell maps"),)))
+        asked = [Message(m["role"], m["content"]) for m in tuning_data.messages_of_a_run("tell stones")]
+        reply = llm.connect(model).complete(Request(tuple(asked)))
         result = optimize.run(
-            "Improve a prompt.",
-            "Which prompt is clearest?",
-            lambda text: float("forty words" in text),
-            "tell rain",
+            tuning_data.TASK,
+            tuning_data.QUESTION,
+            tuning_data.score,
+            "tell wool",
             max_steps=1,
             model=model,
             store=None,
             verbose=False,
         )
-    assert "Explain the rain to a child in forty words." in reply.text
+    assert reply.text.strip() == tuning_data.BETTER
     assert result.best_score == 1.0
     assert result.best_x.strip() == "Explain the rain to a child in forty words."
-    assert result.best.origin
     assert result.usage.calls == 1

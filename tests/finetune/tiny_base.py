@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import torch
+import tuning_data
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-WORDS = ("Explain the rain to a child in forty words.", "Name who reads it, the length and the tone.", "``` user\n")
 SPREAD = 0.25
 
 
@@ -22,12 +22,13 @@ def tokenizer() -> PreTrainedTokenizerFast:
     base.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     base.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=400,
+        vocab_size=800,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=["<s>", "</s>"],
         show_progress=False,
     )
-    base.train_from_iterator(WORDS * 3, trainer)
+    words = [tuning_data.BETTER, *(message["content"] for message in tuning_data.messages_of_a_run("tell rain"))]
+    base.train_from_iterator(words * 3, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=base, bos_token="<s>", eos_token="</s>")
 
 

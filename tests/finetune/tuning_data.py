@@ -1,14 +1,47 @@
-"""Training files of each shape, written by the tests that read them."""
+"""Training files of each shape, written by the tests that read them; their prompts are those of a run of the loop."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize import optimize
+from llm_optimize.core.chat import Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llm_optimize.core.chat import Request
 
 TOPICS = ("rain", "tea", "cats", "maps", "bread", "bees", "ships", "snow", "glass", "songs")
 BETTER = "```\nExplain the rain to a child in forty words.\n```"
 WORSE = "No."
+TASK, QUESTION = "Improve a prompt.", "Which prompt is clearest?"
+
+
+class Listener:
+    """A chat model that keeps what it is asked."""
+
+    name = "listener"
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+
+    def complete(self, request: Request) -> Reply:
+        self.asked.append(request)
+        return Reply(BETTER)
+
+
+def messages_of_a_run(start: str) -> list[dict[str, str]]:
+    """Return what the loop asks a model that is to improve on ``start``."""
+    model = Listener()
+    optimize.run(TASK, QUESTION, score, start, max_steps=1, model=model, store=None, verbose=False)
+    return [{"role": message.role, "content": message.content} for message in model.asked[0].messages]
+
+
+def score(text: str) -> float:
+    """Score a prompt: it must name a length."""
+    return float("forty words" in text)
 
 
 def prompts(count: int) -> list[str]:
@@ -23,14 +56,10 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def chats(path: Path, count: int = 50) -> Path:
-    """Write chat messages."""
-    return write(
-        path,
-        [
-            {"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": BETTER}]}
-            for prompt in prompts(count)
-        ],
-    )
+    """Write what the loop asks for different starts, each with the better prompt for its answer."""
+    said = {"role": "assistant", "content": BETTER}
+    starts = [f"tell {TOPICS[number % len(TOPICS)]} {number}" for number in range(count)]
+    return write(path, [{"messages": [*messages_of_a_run(start), said]} for start in starts])
 
 
 def pairs(path: Path, count: int = 24) -> Path:
