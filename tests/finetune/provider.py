@@ -6,8 +6,11 @@ import email
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from typing import Self
 
 PAGE = 2
 STATES = ("validating_files", "queued", "running", "running", "succeeded")
@@ -34,11 +37,13 @@ class Provider:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"owner": self}))
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
 
-    def __enter__(self) -> Provider:
+    def __enter__(self) -> Self:
+        """Begin to serve."""
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the socket."""
         self._http.shutdown()
         self._http.server_close()
 

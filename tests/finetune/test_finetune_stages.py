@@ -64,18 +64,18 @@ def test_a_finished_fine_tune_is_not_trained_again(base: Path, chats: Path, tune
     again = finetune.train(chats, base, out, SETTINGS, resume=True, say=said.append)
     assert said == ["measuring on 8 held-out items"]
     assert (again.trained, again.loss) == (tuned.trained, tuned.loss)
-    with pytest.raises(BadInput, match="a fine-tune was begun in .*--resume"):
+    with pytest.raises(BadInput, match=r"a fine-tune was begun in .*--resume"):
         finetune.train(chats, base, out, SETTINGS)
 
 
 def test_another_task_does_not_go_on_here(base: Path, chats: Path, tuned: finetune.Tuned, tmp_path: Path):
     """Other settings or other data are refused by the name of what differs, before anything is trained."""
     out = tuned.adapter.parent
-    with pytest.raises(BadInput, match="settings is .*'epochs': 7.* what was begun"):
+    with pytest.raises(BadInput, match=r"settings is .*'epochs': 7.* what was begun"):
         finetune.train(chats, base, out, replace(SETTINGS, epochs=7), resume=True)
     other = tmp_path / "other.jsonl"
     other.write_bytes(chats.read_bytes() + b"\n")
-    with pytest.raises(BadInput, match="data is '[0-9a-f]{64}'"):
+    with pytest.raises(BadInput, match=r"data is '[0-9a-f]{64}'"):
         finetune.train(other, base, out, SETTINGS, resume=True)
 
 
