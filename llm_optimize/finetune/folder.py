@@ -54,7 +54,7 @@ class Folder:
     def _agree(self, asked: Mapping[str, Any], *, resume: bool) -> None:
         begun = self.read("asked.json")
         if begun is None:
-            if any(path.name != "owner.lock" for path in self.path.iterdir()):
+            if any(path.name not in ("owner.lock", "asked.json.part") for path in self.path.iterdir()):
                 msg = f"output: {self.path} holds other files: choose a folder that is empty or not there yet"
                 raise BadInput(msg)
             self.write("asked.json", asked)
@@ -64,10 +64,10 @@ class Folder:
                 f"output: a fine-tune was begun in {self.path}: go on with resume (--resume), or choose another folder"
             )
             raise BadInput(msg)
-        now = json.loads(json.dumps(asked))
-        for name in sorted(begun.keys() | now.keys()):
-            if begun.get(name) != now.get(name):
-                msg = f"{name} is {now.get(name)!r}, but what was begun in {self.path} has {begun.get(name)!r}: "
+        now, then = _flat(json.loads(json.dumps(asked))), _flat(begun)
+        for name in sorted(then.keys() | now.keys()):
+            if then.get(name) != now.get(name):
+                msg = f"{name} is {now.get(name)!r}, but {then.get(name)!r} in what was begun in {self.path}: "
                 raise BadInput(msg + "give the same to go on, or choose another folder")
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -87,6 +87,13 @@ class Folder:
             out.flush()
             os.fsync(out.fileno())
         draft.replace(self.path / name)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:

@@ -16,16 +16,6 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "transformers", "datasets", "peft", "trl")
 MISSING = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
 TRAINS = {"test_finetune_training.py", "test_finetune_stages.py", "test_finetune_serving.py", "test_cli_finetune.py"}
-SETTINGS = finetune.Settings(
-    epochs=5,
-    batch=8,
-    accumulation=1,
-    learning_rate=1e-2,
-    lora=finetune.Lora(rank=16, alpha=32),
-    save_every=10,
-    log_every=1,
-    answer_length=32,
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,9 +56,6 @@ def chats(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tuned(base: Path, chats: Path, tmp_path_factory: pytest.TempPathFactory) -> finetune.Tuned:
     """The base trained on the conversations."""
-    return finetune.train(chats, base, tmp_path_factory.mktemp("tuned") / "out", SETTINGS, scorer=is_learnt)
-
-
-def is_learnt(text: str) -> float:
-    """Score an answer: is it the one that the data teaches?"""
-    return float(text.strip() == tuning_data.BETTER)
+    return finetune.train(
+        chats, base, tmp_path_factory.mktemp("tuned") / "out", tuning_data.SETTINGS, scorer=tuning_data.is_learnt
+    )

@@ -29,8 +29,9 @@ def main() -> int:
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
+    lora = finetune.Lora(rank=64, alpha=64)
     settings = finetune.Settings(
-        epochs=args.epochs, batch=16, accumulation=1, learning_rate=1e-3, lora=finetune.Lora(rank=64, alpha=64)
+        epochs=args.epochs, batch=16, accumulation=1, learning_rate=3e-3, lora=lora, log_every=1
     )
     with tempfile.TemporaryDirectory() as folder:
         return check(Path(folder), args, settings)
@@ -41,16 +42,22 @@ def check(folder: Path, args: argparse.Namespace, settings: finetune.Settings) -
     weights = tiny_base.make(folder / "base", args.hidden, args.layers, spread=0.05)
     data = tuning_data.chats(folder / "chats.jsonl", args.rows)
     hardware = choose(args.device, settings)
-    print(f"{weights:,} weights on {hardware.device}, {'bf16' if hardware.bf16 else 'fp32'}", flush=True)
-    tuned = finetune.train(data, folder / "base", folder / "out", settings, device=args.device, say=print)
+    say(f"{weights:,} weights on {hardware.device}, {'bf16' if hardware.bf16 else 'fp32'}")
+    tuned = finetune.train(data, folder / "base", folder / "out", settings, device=args.device, say=say)
     items = finetune.read_items(data)
     tokenizer = load_tokenizer(str(folder / "base"), items)
     tokens = fmean(len(token_ids(tokenizer, item, item.answer)[0]) for item in items) * tuned.items * settings.epochs
     first, last = tuned.trained.log[0][1], tuned.trained.log[-1][1]
-    print(f"training loss {first:.4f} -> {last:.4f} in {tuned.trained.steps} steps")
-    print(f"{tokens / tuned.trained.seconds:,.0f} tokens/s over {tuned.trained.seconds:.1f} s")
-    print(tuned.loss)
+    say(f"training loss {first:.4f} -> {last:.4f} in {tuned.trained.steps} steps")
+    say(f"{tokens / tuned.trained.seconds:,.0f} tokens/s over {tuned.trained.seconds:.1f} s")
+    say(str(tuned.loss))
     return 0 if tuned.loss is not None and tuned.loss.low > 0 and last < first / 2 else 1
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

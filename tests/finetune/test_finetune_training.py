@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import tuning_data
-from conftest import SETTINGS
+from tuning_data import SETTINGS
 
 from llm_optimize import finetune
 from llm_optimize.errors import BadInput

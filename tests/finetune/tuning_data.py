@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize import optimize
+from llm_optimize import finetune, llm, optimize
 from llm_optimize.core.chat import Reply
 
 if TYPE_CHECKING:
@@ -17,6 +17,17 @@ TOPICS = ("rain", "tea", "cats", "maps", "bread", "bees", "ships", "snow", "glas
 BETTER = "```\nExplain the rain to a child in forty words.\n```"
 WORSE = "No."
 TASK, QUESTION = "Improve a prompt.", "Which prompt is clearest?"
+
+SETTINGS = finetune.Settings(
+    epochs=5,
+    batch=8,
+    accumulation=1,
+    learning_rate=1e-2,
+    lora=finetune.Lora(rank=16, alpha=32),
+    save_every=10,
+    log_every=1,
+    answer_length=32,
+)
 
 
 class Listener:
@@ -35,7 +46,8 @@ class Listener:
 def messages_of_a_run(start: str) -> list[dict[str, str]]:
     """Return what the loop asks a model that is to improve on ``start``."""
     model = Listener()
-    optimize.run(TASK, QUESTION, score, start, max_steps=1, model=model, store=None, verbose=False)
+    priced = llm.connect(model, prices={model.name: (0, 0)})
+    optimize.run(TASK, QUESTION, score, start, max_steps=1, model=priced, store=None, verbose=False)
     return [{"role": message.role, "content": message.content} for message in model.asked[0].messages]
 
 
@@ -70,3 +82,8 @@ def pairs(path: Path, count: int = 24) -> Path:
 def texts(path: Path, count: int = 12) -> Path:
     """Write the published shape: one column, both prompts in the template of Llama 2."""
     return write(path, [{"text": f"<s>[INST] {prompt} [/INST] {BETTER} </s>"} for prompt in prompts(count)])
+
+
+def is_learnt(text: str) -> float:
+    """Score an answer: is it the one that the data teaches?"""
+    return float(text.strip() == BETTER)

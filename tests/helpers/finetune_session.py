@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "finetune"))
 
-from conftest import SETTINGS
+from tuning_data import SETTINGS
 
 from llm_optimize import finetune
 
