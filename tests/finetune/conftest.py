@@ -19,12 +19,14 @@ TRAINS = {"test_finetune_training.py", "test_finetune_stages.py", "test_finetune
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what trains in one process, or skip it with the reason."""
+    """Let the libraries warn about each other, and skip what trains where one is missing.
+
+    The group in the files keeps what trains in one process: torch takes seconds to load, and once is enough.
+    """
     for item in items:
         if item.path.parent.name != "finetune" or item.path.name not in TRAINS:
             continue
-        item.add_marker(pytest.mark.xdist_group("finetune"))  # torch takes seconds to load: once is enough
-        item.add_marker(pytest.mark.filterwarnings("default"))  # theirs, about each other's next versions
+        item.add_marker(pytest.mark.filterwarnings("default"))
         if MISSING and "needs_libraries" in item.fixturenames:
             why = f"{', '.join(MISSING)} not installed: pip install 'llm-optimize[finetune]'"
             item.add_marker(pytest.mark.skip(reason=why))

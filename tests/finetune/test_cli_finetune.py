@@ -14,6 +14,7 @@ from llm_optimize.cli import main
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("finetune")
 QUICK = ["--epochs", "1", "--batch", "4", "--accumulation", "1", "--lr", "0.01", "--device", "cpu"]
 
 

@@ -27,6 +27,7 @@ ABSENT = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(na
 PATIENCE_S = 300
 pytestmark = [
     pytest.mark.usefixtures("needs_libraries"),
+    pytest.mark.xdist_group("finetune"),
     pytest.mark.skipif(bool(ABSENT), reason=f"{', '.join(ABSENT)} not installed: pip install 'transformers[serving]'"),
 ]
 

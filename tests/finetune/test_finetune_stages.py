@@ -17,7 +17,7 @@ from tuning_data import SETTINGS
 from llm_optimize import finetune
 from llm_optimize.errors import BadInput, StudyOwned
 
-pytestmark = pytest.mark.usefixtures("needs_libraries")
+pytestmark = [pytest.mark.usefixtures("needs_libraries"), pytest.mark.xdist_group("finetune")]
 SESSION = Path(__file__).parents[1] / "helpers/finetune_session.py"
 
 

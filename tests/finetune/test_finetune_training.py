@@ -24,7 +24,7 @@ from llm_optimize.finetune.training import load_tokenizer
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("needs_libraries")
+pytestmark = [pytest.mark.usefixtures("needs_libraries"), pytest.mark.xdist_group("finetune")]
 CPU = Hardware("cpu")
 QUICK = replace(SETTINGS, epochs=2)
 
