@@ -41,9 +41,10 @@ BROAD = {
 }
 
 HEAVY = (
-    *("cmaes", "flask", "genai_prices", "jsonschema", "mcp", "numpy", "openai", "opentelemetry", "optuna", "pandas"),
-    *("psutil", "pyarrow", "pydantic", "rapidfuzz", "requests", "sacrebleu", "scipy", "sklearn", "starlette"),
-    *("tenacity", "tiktoken", "torch", "transformers"),
+    *("cmaes", "datasets", "flask", "genai_prices", "jinja2", "jsonschema", "matplotlib", "mcp", "numpy", "openai"),
+    *("opentelemetry", "optuna", "pandas", "peft", "psutil", "pyarrow", "pydantic", "rapidfuzz", "requests"),
+    *("sacrebleu", "scipy", "sentence_transformers", "sklearn", "starlette", "tenacity", "tiktoken", "torch"),
+    *("transformers", "trl", "usearch"),
 )
 
 
