@@ -1,0 +1,160 @@
+r"""``llm-optimize prompt``: make a prompt better by a population of its rewrites, judged by a model, a script or data.
+
+In a terminal it asks for what is not given and shows the search while it runs; without one it prints lines, or with
+``--json`` objects. ``\n`` in ``--prompt`` and ``--improve``, typed as two characters, is a line end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize import llm, optimize
+from llm_optimize.cli import flags
+from llm_optimize.cli.ending import Place, report
+from llm_optimize.cli.jsonlines import JsonLines
+from llm_optimize.cli.lines import Lines, Silence
+from llm_optimize.cli.options import model_with_server
+from llm_optimize.cli.prompt_flags import add_flags, asked, settled
+from llm_optimize.cli.prompt_scorers import chosen_scorer
+from llm_optimize.cli.session import followed, show_warnings
+from llm_optimize.cli.studies import next_name, open_existing, opened_with, store_path
+from llm_optimize.core.budget import Budget
+from llm_optimize.errors import BadInput
+from llm_optimize.targets.prompt_population import PromptSearch
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from llm_optimize.cli.lines import Watcher
+    from llm_optimize.core.study import Study
+
+__all__ = ["add", "main"]
+
+_COMMAND = "prompt"
+_CAPS = {"evaluations": "budget_evals", "tokens": "budget_tokens", "dollars": "budget_usd", "seconds": "budget_seconds"}
+
+
+def add(commands: flags.Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(_COMMAND, help="make a prompt better", description=flags.about(__doc__))
+    add_flags(parser)
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Make the prompt better; return the exit code."""
+    silent = args.json or args.quiet
+    show_warnings(quiet=args.quiet)
+    _check_output(args.output)
+    found = asked(settled(vars(args), _earlier(args)), silent=silent)
+    if args.openai_api_key:
+        llm.default_llm_options["openai_api_key"] = args.openai_api_key
+    job = _Job(found, args.store, args.study or next_name(store_path(args.store), _COMMAND), given=bool(args.study))
+    return _carry_out(job, _watcher(args, job), args)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be run: settings, and where the study is kept."""
+
+    found: Mapping[str, Any]
+    store: str | None
+    name: str
+    given: bool
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(**{cap: self.found.get(flag) for cap, flag in _CAPS.items()})
+
+    def model(self, name: str | None, role: str = "") -> Any:  # noqa: ANN401 - as for llm.connect
+        """Return the model of this name, by default the one that proposes, at the price that was told for that one."""
+        found = self.found
+        model = model_with_server(name or found.get("model"), found.get("base_url"))
+        if model is None and not llm.have_model():
+            llm.require_model()
+        price = found.get("price") if name in (None, found.get("model")) else None
+        prices = {llm.model_name(llm.connect(model)): price} if price else None
+        return llm.connect(model, prices=prices, role=role)
+
+    def search(self) -> PromptSearch:
+        found = self.found
+        return PromptSearch(
+            found["prompt"],
+            found["improve"],
+            size=found["num_samples"],
+            generations=found["num_iters"],
+            threshold=found["threshold"],
+            elites=found["num_elites"],
+            tournament=found["tournament"],
+            judge=self.model(found["judge_model"], "judge"),
+            judge_samples=found["judge_samples"],
+            scorer=chosen_scorer(found, self.model),
+            parallel=found["parallel"],
+        )
+
+    def study(self, search: PromptSearch, watcher: Watcher) -> Study:
+        """Return the study; nothing is spent yet."""
+        found = self.found
+        kept = {name: value for name, value in found.items() if value is not None}
+        return optimize.build(
+            **search.arguments(),
+            model=self.model(None),
+            budget=self.budget,
+            parallel=found["parallel"],
+            store="auto" if self.store is None else Path(self.store),
+            study=self.name,
+            resume="auto" if self.given else False,
+            seed=found["seed"],
+            observers=(watcher,),
+            settings={"command": _COMMAND, "flags": kept},
+        )
+
+
+def _carry_out(job: _Job, watcher: Watcher, args: argparse.Namespace) -> int:
+    search = job.search()
+    study = job.study(search, watcher)
+    try:
+        result, signalled = followed(study, watcher)
+    finally:
+        close = getattr(search.scorer, "close", None)
+        if close is not None:
+            close()
+    if args.output and result.best is not None:
+        Path(args.output).write_text(result.best.text.strip("\n") + "\n", encoding="utf-8")
+    code = report(result, Place(job.name, job.store), json=args.json, quiet=args.quiet)
+    return code if signalled is None else signalled
+
+
+def _watcher(args: argparse.Namespace, job: _Job) -> Watcher:
+    if args.json:
+        return JsonLines(job.name)
+    return Silence() if args.quiet else Lines()
+
+
+def _earlier(args: argparse.Namespace) -> Mapping[str, Any]:
+    """Return the flags of the study's latest session; none for a new study.
+
+    Raises:
+        BadInput: the study is one of another command.
+    """
+    store = open_existing(store_path(args.store)) if args.study else None
+    settings = opened_with([event for _, event in store.read(args.study)]) if store else {}
+    if settings and settings.get("command") != _COMMAND:
+        msg = f"--study: {args.study!r} was not begun with `llm-optimize prompt`: give another name"
+        raise BadInput(msg)
+    earlier: Mapping[str, Any] = settings.get("flags", {})
+    return earlier
+
+
+def _check_output(path: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is spent.
+
+    Raises:
+        BadInput: its folder is missing, or it is a folder itself.
+    """
+    if path is not None and (Path(path).is_dir() or not Path(path).absolute().parent.is_dir()):
+        msg = f"--output: {path!r} is a folder, or stands in one that is not there; give the path of a file"
+        raise BadInput(msg)

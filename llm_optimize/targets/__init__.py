@@ -1,0 +1,1 @@
+"""Systems under optimization, built from proposers and scorers."""
