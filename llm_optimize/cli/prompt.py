@@ -6,7 +6,8 @@ In a terminal it asks for what is not given and shows the search while it runs; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,11 @@ from llm_optimize.cli.ending import Place, report
 from llm_optimize.cli.jsonlines import JsonLines
 from llm_optimize.cli.lines import Lines, Silence
 from llm_optimize.cli.options import model_with_server
-from llm_optimize.cli.prompt_flags import add_flags, asked, settled
+from llm_optimize.cli.prompt_flags import DEFAULTS, add_flags, asked, settled
+from llm_optimize.cli.prompt_frame import Sizes
 from llm_optimize.cli.prompt_scorers import chosen_scorer
+from llm_optimize.cli.prompt_terminal import can_take_over
+from llm_optimize.cli.prompt_view import PromptView
 from llm_optimize.cli.session import followed, show_warnings
 from llm_optimize.cli.studies import next_name, open_existing, opened_with, store_path
 from llm_optimize.core.budget import Budget
@@ -25,21 +29,22 @@ from llm_optimize.errors import BadInput
 from llm_optimize.targets.prompt_population import PromptSearch
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
 
     from llm_optimize.cli.lines import Watcher
     from llm_optimize.core.study import Study
 
-__all__ = ["add", "main"]
+__all__ = ["COMMAND", "add", "main", "resume"]
 
-_COMMAND = "prompt"
+COMMAND = "prompt"
+"""Its name, under which a study's log says that it was begun here."""
+
 _CAPS = {"evaluations": "budget_evals", "tokens": "budget_tokens", "dollars": "budget_usd", "seconds": "budget_seconds"}
 
 
 def add(commands: flags.Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(_COMMAND, help="make a prompt better", description=flags.about(__doc__))
+    parser = commands.add_parser(COMMAND, help="make a prompt better", description=flags.about(__doc__))
     add_flags(parser)
     parser.set_defaults(main=main)
 
@@ -52,8 +57,15 @@ def main(args: argparse.Namespace) -> int:
     found = asked(settled(vars(args), _earlier(args)), silent=silent)
     if args.openai_api_key:
         llm.default_llm_options["openai_api_key"] = args.openai_api_key
-    job = _Job(found, args.store, args.study or next_name(store_path(args.store), _COMMAND), given=bool(args.study))
-    return _carry_out(job, _watcher(args, job), args)
+    job = _Job(found, args.store, args.study or next_name(store_path(args.store), COMMAND), given=bool(args.study))
+    return _carry_out(job, args)
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with a study of this command, for ``llm-optimize resume NAME``; return the exit code."""
+    theirs = {**dict.fromkeys(DEFAULTS), **vars(args)}
+    own = {"study": args.name, "output": None, "plain": False, "openai_api_key": None}
+    return main(argparse.Namespace(**{**theirs, **own}))
 
 
 @dataclass(frozen=True)
@@ -109,12 +121,13 @@ class _Job:
             resume="auto" if self.given else False,
             seed=found["seed"],
             observers=(watcher,),
-            settings={"command": _COMMAND, "flags": kept},
+            settings={"command": COMMAND, "flags": kept},
         )
 
 
-def _carry_out(job: _Job, watcher: Watcher, args: argparse.Namespace) -> int:
+def _carry_out(job: _Job, args: argparse.Namespace) -> int:
     search = job.search()
+    watcher = _watcher(args, job, search)
     study = job.study(search, watcher)
     try:
         result, signalled = followed(study, watcher)
@@ -124,14 +137,29 @@ def _carry_out(job: _Job, watcher: Watcher, args: argparse.Namespace) -> int:
             close()
     if args.output and result.best is not None:
         Path(args.output).write_text(result.best.text.strip("\n") + "\n", encoding="utf-8")
+    result = _said(result, quit_by_key=isinstance(watcher, PromptView) and watcher.quit)
     code = report(result, Place(job.name, job.store), json=args.json, quiet=args.quiet)
     return code if signalled is None else signalled
 
 
-def _watcher(args: argparse.Namespace, job: _Job) -> Watcher:
+def _watcher(args: argparse.Namespace, job: _Job, search: PromptSearch) -> Watcher:
     if args.json:
         return JsonLines(job.name)
-    return Silence() if args.quiet else Lines()
+    if args.quiet:
+        return Silence()
+    if args.plain or not can_take_over():
+        return Lines()
+    later = search.proposer(job.model(None)).children
+    return PromptView(Sizes(job.name, search.generations, search.size + 1, later))
+
+
+def _said(result: optimize.Result, *, quit_by_key: bool) -> optimize.Result:
+    """Say of a search that was broken off that its best so far is returned; one that was ended by a key is no error."""
+    if not result.interrupted:
+        return result
+    best = "nothing has a score yet" if result.best is None else f"the best so far is #{result.best.id}"
+    reason = "quit by a key" if quit_by_key else result.reason
+    return replace(result, reason=f"{reason}; {best}", interrupted=not quit_by_key)
 
 
 def _earlier(args: argparse.Namespace) -> Mapping[str, Any]:
@@ -142,7 +170,7 @@ def _earlier(args: argparse.Namespace) -> Mapping[str, Any]:
     """
     store = open_existing(store_path(args.store)) if args.study else None
     settings = opened_with([event for _, event in store.read(args.study)]) if store else {}
-    if settings and settings.get("command") != _COMMAND:
+    if settings and settings.get("command") != COMMAND:
         msg = f"--study: {args.study!r} was not begun with `llm-optimize prompt`: give another name"
         raise BadInput(msg)
     earlier: Mapping[str, Any] = settings.get("flags", {})

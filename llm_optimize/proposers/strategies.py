@@ -22,6 +22,8 @@ STRATEGIES = (
     Angle("boundaries", f"Rewrite x so that it says what to leave out, and what to do when it is unsure. {_KEEP}"),
     Angle("reasoning", f"Rewrite x so that the answer is thought through and checked before it is given. {_KEEP}"),
     Angle("flexibility", f"Rewrite x so that it copes with inputs of every kind, the odd ones included. {_KEEP}"),
-    Angle("structure", f"Rewrite x in a clear order: headings or lists where they help, the output's form last. {_KEEP}"),
+    Angle(
+        "structure", f"Rewrite x in a clear order: headings or lists where they help, the output's form last. {_KEEP}"
+    ),
 )
 """One instruction for each aspect; which draft gets which one is drawn by the study's seed."""
