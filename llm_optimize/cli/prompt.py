@@ -105,6 +105,8 @@ class _Job:
             judge_samples=found["judge_samples"],
             scorer=chosen_scorer(found, self.model),
             parallel=found["parallel"],
+            mutate=found["mutate"],
+            evolve=found["evolve"],
         )
 
     def study(self, search: PromptSearch, watcher: Watcher) -> Study:

@@ -36,10 +36,16 @@ DEFAULTS: dict[str, Any] = {
     "data": None,
     "expected": None,
     "target_model": None,
+    "mutate": False,
+    "evolve": False,
 }
 """What holds where neither a flag nor an earlier session says otherwise."""
 
 _PARALLEL = 8
+_SWITCHES = {
+    "mutate": "make children by all nine operators of Promptbreeder in turn, not by crossover alone",
+    "evolve": "have the instruction by which children are made evolve as well",
+}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +65,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("data", str, "FILE", "a data set (.jsonl or .csv): prompts are run on it, and their answers scored")
     add("expected", str, "FIELD", "its field with the right answer; without one a judge marks the answers")
     add("target-model", str, "NAME", "the model that the prompts are run on, as --model (default: the same)")
+    for name, text in _SWITCHES.items():
+        parser.add_argument(f"--{name}", action="store_true", default=None, help=text)
     add("openai-api-key", str, "KEY", "the key, in place of OPENAI_API_KEY")
     flags.add_options(parser, SHARED)
     flags.add_store(parser)

@@ -1,4 +1,4 @@
-"""What the live view of ``llm-optimize prompt`` shows, as lines: a pure function of the past and of what was pressed."""
+"""What the live view of ``llm-optimize prompt`` shows, as lines: a function of the past and of what was pressed."""
 
 from __future__ import annotations
 

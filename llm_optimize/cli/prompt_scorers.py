@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from llm_optimize.core.protocols import Scorer
+    from llm_optimize.core.types import Evaluation
 
 __all__ = ["chosen_scorer"]
 
@@ -42,10 +43,14 @@ def chosen_scorer(found: Mapping[str, Any], model: Callable[..., Any]) -> Scorer
 def _data_scorer(found: Mapping[str, Any], model: Callable[..., Any]) -> PromptTask:
     examples = _examples(found["data"], found["expected"])
     if found["expected"] is not None:
-        metric: Callable[[Any, Example], Any] = NormalizedAnswer()
+        metric: Callable[[Any, Example], Any] = _same_answer
     else:
         metric = _Marked(found["prompt"], found["improve"], model(found["judge_model"], "judge"))
     return PromptTask(found["prompt"], model(found["target_model"], "target"), examples, metric)
+
+
+def _same_answer(answer: str, example: Example) -> Evaluation:
+    return NormalizedAnswer(str(example.expected))(answer)
 
 
 def _examples(path: str, expected: str | None) -> Sequence[Example]:

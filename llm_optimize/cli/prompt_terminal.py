@@ -145,7 +145,7 @@ def copy(text: str, stage: Stage) -> str:
 
 def _piped(command: Sequence[str], text: str) -> bool:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - one of the programs above
             command, input=text.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_COPY_S,
             check=False,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import wait
 from contextvars import copy_context
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.checks import check_number, check_whole
@@ -19,12 +19,16 @@ from llm_optimize.core.events import Opened, Proposed, Told
 from llm_optimize.core.history import History
 from llm_optimize.core.types import Proposal, Usage
 from llm_optimize.core.workers import DaemonThreads
-from llm_optimize.errors import BudgetExceeded, ModelError
+from llm_optimize.errors import BadInput, BudgetExceeded, ModelError
 from llm_optimize.llm.model import model_name
+from llm_optimize.proposers.angles import turn
+from llm_optimize.proposers.evolving import evolved
+from llm_optimize.proposers.mutations import CROSSOVER, Situation
 from llm_optimize.proposers.parents.best import Best
 from llm_optimize.proposers.parents.crossover import Crossover
 from llm_optimize.proposers.parents.population import GENERATION, Population, members
 from llm_optimize.proposers.parents.tournament import Tournament
+from llm_optimize.proposers.seeding import dice
 from llm_optimize.proposers.strategies import STRATEGIES
 from llm_optimize.proposers.window import Window
 
@@ -34,9 +38,11 @@ if TYPE_CHECKING:
 
     from llm_optimize.core.chat import Reply, Request
     from llm_optimize.core.protocols import ChatModel
-    from llm_optimize.core.types import Draft
+    from llm_optimize.core.types import Draft, Trial
     from llm_optimize.proposers.brief import Angle
     from llm_optimize.proposers.chat import ChatProposer
+    from llm_optimize.proposers.mutations import Operator
+    from llm_optimize.proposers.parents.policy import ParentPolicy
 
 __all__ = ["PopulationProposer", "in_order"]
 
@@ -55,6 +61,10 @@ class PopulationProposer:
         tournament: how many of the population compete for being a parent; 1 chooses blindly.
         crossover: the share of children that have a second parent, 0 to 1.
         strategies: what the drafts of the first population are told, in turn.
+        operators: how children are made, in turn; :data:`~llm_optimize.proposers.mutations.OPERATORS` are those of
+            Promptbreeder. ``crossover`` is the share of second parents for those that combine two.
+        evolve: whether the instruction for children is written anew for each generation, see
+            :mod:`llm_optimize.proposers.evolving`; one call more for each from the second one on.
         parallel: drafts asked for at the same time.
 
     Raises:
@@ -74,8 +84,9 @@ class PopulationProposer:
     tournament: int = 3
     crossover: float = 1.0
     strategies: Sequence[Angle] = STRATEGIES
+    operators: Sequence[Operator] = (CROSSOVER,)
+    evolve: bool = False
     parallel: int = 8
-    _parents: Crossover = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -83,8 +94,10 @@ class PopulationProposer:
         check_whole("population: elites", self.elites, 0, _POOL)
         check_whole("population: parallel", self.parallel, 1)
         check_number("population: crossover", self.crossover, 0, 1)
-        inner = Population(self.elites, Tournament(self.tournament))
-        object.__setattr__(self, "_parents", Crossover(inner, self.crossover, self.size))
+        check_whole("population: tournament", self.tournament, 1, _POOL)
+        if not self.strategies or not self.operators:
+            msg = "population: strategies and operators need at least one each: leave them out for the usual ones"
+            raise BadInput(msg)
 
     @property
     def children(self) -> int:
@@ -100,31 +113,44 @@ class PopulationProposer:
         """
         past, generation = in_order(history), history.slot
         count = min(n, self.children if generation else self.size)
-        drafts, usage, notes = _collected(self._ask(past, count))
-        note = " ".join("; ".join(notes).split())
-        return Proposal(drafts, usage, note, arm=f"{GENERATION}{generation}")
+        grown = evolved(past, generation, self.chat.model) if self.evolve and generation else None
+        drafts, usage, notes = _collected(self._ask(past, count, grown.instruction if grown else ""))
+        usage, notes = (usage + grown.usage, [grown.note, *notes]) if grown else (usage, notes)
+        note = " ".join("; ".join(filter(None, notes)).split())
+        learned = grown.learned if grown else None
+        return Proposal(drafts, usage, note, lessons=learned, arm=f"{GENERATION}{generation}")
 
-    def _ask(self, past: History, count: int) -> list[Future[Proposal]]:
+    def _ask(self, past: History, count: int, instruction: str) -> list[Future[Proposal]]:
         """Ask for all drafts, a few at a time, and wait for them."""
         executor, asked = DaemonThreads(), []
         for first in range(0, count, self.parallel):
             block = range(first, min(first + self.parallel, count))
-            flying = [executor.submit(copy_context().run, self._draft, past, draft) for draft in block]
+            flying = [executor.submit(copy_context().run, self._draft, past, draft, instruction) for draft in block]
             wait(flying)
             asked += flying
         return asked
 
-    def _draft(self, past: History, draft: int) -> Proposal:
+    def _draft(self, past: History, draft: int, instruction: str) -> Proposal:
         """Ask for one draft; to the policies it is a proposal of its own, so that each draws its own numbers."""
         alone = replace(past, slot=past.slot * _POOL + draft)
-        asking = replace(self.chat, model=_Tagged(self.chat.model, f"draft-{draft}"), **self._part(alone))
-        return asking.propose(alone, 1)
-
-    def _part(self, past: History) -> dict[str, object]:
+        model = _Tagged(self.chat.model, f"draft-{draft}")
         window = Window(best=1, recent=0, failed=0)
-        if past.slot < _POOL or len(members(past, self.elites)) == 1:  # nobody to cross with
-            return {"parent": Best(), "angles": tuple(self.strategies), "window": window}
-        return {"parent": self._parents, "angles": (), "window": window}
+        parent, angles = self._part(alone, instruction)
+        return replace(self.chat, model=model, window=window, parent=parent, angles=angles).propose(alone, 1)
+
+    def _part(self, past: History, instruction: str) -> tuple[ParentPolicy, Sequence[Angle]]:
+        """Return whom a draft is built on, and what its model is told."""
+        pool = members(past, self.elites)
+        first = past.slot < _POOL
+        if first or not pool:
+            return Best(), tuple(self.strategies)
+        operator = turn(self.operators, past, 0)
+        one = Population(self.elites, Tournament(self.tournament))
+        if len(pool) == 1 and operator.parents > 1:  # nobody to cross with
+            return one, tuple(self.strategies)
+        rate = self.crossover if operator.parents > 1 else 0.0
+        situation = Situation(pool, _records(past), instruction, dice(past, 0, "operator"))
+        return Crossover(one, rate, self.size), (operator.angle(situation),)
 
 
 def in_order(history: History) -> History:
@@ -141,6 +167,15 @@ def in_order(history: History) -> History:
         usage=history.usage, next_id=history.next_id, stale=0, lessons=history.lessons, hand=history.hand,
         arms=history.arms,
     )  # fmt: skip
+
+
+def _records(past: History) -> list[Trial]:
+    """Return the attempts that were the best when they came, oldest first."""
+    records: list[Trial] = []
+    for trial in past.trials:
+        if trial.score is not None and (not records or trial.score > (records[-1].score or 0.0)):
+            records.append(trial)
+    return records
 
 
 def _collected(asked: Sequence[Future[Proposal]]) -> tuple[tuple[Draft, ...], Usage, list[str]]:

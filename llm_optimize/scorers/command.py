@@ -10,11 +10,14 @@ model as feedback, its exit code counts, it has a time limit, and several may ru
     print("it has", len(prompt), "characters")
     print(1 / (1 + len(prompt)))
 
-It is the user's own program: it runs with the user's rights and environment, not in the sandbox.
+What it writes to stderr is shown as warnings. It is the user's own program: it runs with the user's rights and
+environment, not in the sandbox.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 import math
 import os
 import signal
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandScorer"]
 
+_LOG = logging.getLogger("llm_optimize")
 _SHOWN = 2000  # characters of what a script printed
 _LONGEST_WAIT = 86_400
 
@@ -61,7 +65,6 @@ class CommandScorer:
         path: of the script.
         timeout: seconds that it may take; then it is killed, with whatever it has started.
         python: the interpreter that runs it.
-        say: called with each line that a script wrote to stderr; None passes them on to this process's stderr.
 
     Raises:
         BadInput: there is no such file, or the limit is no number above 0.
@@ -71,7 +74,6 @@ class CommandScorer:
     _: KW_ONLY
     timeout: float = 60.0
     python: str = sys.executable
-    say: Callable[[str], None] | None = field(default=None, compare=False)
     _running: _Running = field(default_factory=_Running, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,14 +100,14 @@ class CommandScorer:
         except ValueError:
             return Failure("raised", "it holds the character NUL, which no program can be given: leave it out")
         except OSError as error:
-            kind = "too_long" if "too long" in str(error) else "raised"
+            kind = "too_long" if error.errno == errno.E2BIG else "raised"
             return Failure(kind, f"the evaluator could not be started: {error}")
         try:
             said, errors = process.communicate(timeout=self.timeout)
         except subprocess.TimeoutExpired:
             _kill(process)
             _, errors = process.communicate()
-            self._show(errors)
+            _show(errors)
             return Failure("timeout", f"the evaluator took longer than {self.timeout:g} s{_end_of(errors)}")
         except BaseException:  # Ctrl-C in the thread that waits for it
             _kill(process)
@@ -113,7 +115,7 @@ class CommandScorer:
         finally:
             with self._running.lock:
                 self._running.processes.discard(process)
-        self._show(errors)
+        _show(errors)
         return _outcome(process.returncode, said, errors)
 
     def close(self) -> None:
@@ -129,19 +131,17 @@ class CommandScorer:
             if self._running.closed:
                 msg = "the run has ended"
                 raise OSError(msg)
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - the user's own script
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                 encoding="utf-8", errors="replace", start_new_session=True,
             )  # fmt: skip
             self._running.processes.add(process)
         return process
 
-    def _show(self, errors: str) -> None:
-        for line in errors[-_SHOWN:].splitlines():
-            if self.say is not None:
-                self.say(line)
-            else:
-                print(f"evaluator: {line}", file=sys.stderr)
+
+def _show(errors: str) -> None:
+    for line in errors.strip()[-_SHOWN:].splitlines():
+        _LOG.warning("evaluator: %s", line)
 
 
 def _outcome(code: int, said: str, errors: str) -> Outcome:

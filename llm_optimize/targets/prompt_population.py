@@ -19,6 +19,7 @@ from llm_optimize.core.checks import check_number, check_whole
 from llm_optimize.errors import BadInput
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.generations import Generations
+from llm_optimize.proposers.mutations import CROSSOVER, OPERATORS
 from llm_optimize.proposers.population import PopulationProposer
 from llm_optimize.scorers.prompt_judge import prompt_judge
 
@@ -59,6 +60,8 @@ class PromptSearch:
         judge_samples: how often it judges each prompt.
         scorer: instead of the judge: a script (:class:`~llm_optimize.scorers.command.CommandScorer`), a data set
             (:class:`~llm_optimize.scorers.prompt_task.PromptTask`), or any function of a prompt.
+        mutate: whether children are made by all of Promptbreeder's operators in turn, instead of crossover alone.
+        evolve: whether the instruction for children evolves as well.
         settings: fields of the requests for prompts.
         parallel: prompts asked for at the same time.
 
@@ -77,6 +80,8 @@ class PromptSearch:
     judge: Any = None
     judge_samples: int = 5
     scorer: Scorer | None = None
+    mutate: bool = False
+    evolve: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     parallel: int = 8
 
@@ -109,8 +114,9 @@ class PromptSearch:
         """Return who proposes."""
         chat = ChatProposer(model, constraints=["placeholders"], settings=self.settings, repair=None)
         return PopulationProposer(
-            chat, size=self.size, elites=self.elites, tournament=self.tournament, parallel=self.parallel
-        )
+            chat, size=self.size, elites=self.elites, tournament=self.tournament, parallel=self.parallel,
+            operators=OPERATORS if self.mutate else (CROSSOVER,), evolve=self.evolve,
+        )  # fmt: skip
 
     def judging(self) -> Scorer:
         """Return who scores."""
