@@ -23,7 +23,7 @@ from llm_optimize.cli.prompt_scorers import chosen_scorer
 from llm_optimize.cli.prompt_terminal import can_take_over
 from llm_optimize.cli.prompt_view import PromptView
 from llm_optimize.cli.session import followed, show_warnings
-from llm_optimize.cli.studies import next_name, open_existing, opened_with, store_path
+from llm_optimize.cli.studies import fold, next_name, open_existing, opened_with, store_path
 from llm_optimize.core.budget import Budget
 from llm_optimize.errors import BadInput
 from llm_optimize.targets.prompt_population import PromptSearch
@@ -109,6 +109,16 @@ class _Job:
             evolve=found["evolve"],
         )
 
+    def over(self, search: PromptSearch) -> optimize.Result | None:
+        """Return what a study that is done already came to, or None for one that is new or can go on."""
+        store = open_existing(store_path(self.store)) if self.given else None
+        history = fold([event for _, event in store.read(self.name)]) if store else None
+        reason = search.stop(history) if history is not None and history.trials else None
+        if history is None or reason is None:
+            return None
+        hint = "to go on, raise --num-iters or --threshold"
+        return optimize.Result(history, f"the study is done already ({reason}); {hint}", self.name)
+
     def study(self, search: PromptSearch, watcher: Watcher) -> Study:
         """Return the study; nothing is spent yet."""
         found = self.found
@@ -129,6 +139,9 @@ class _Job:
 
 def _carry_out(job: _Job, args: argparse.Namespace) -> int:
     search = job.search()
+    over = job.over(search)
+    if over is not None:
+        return report(over, Place(job.name, job.store), json=args.json, quiet=args.quiet)
     watcher = _watcher(args, job, search)
     study = job.study(search, watcher)
     try:

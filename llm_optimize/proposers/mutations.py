@@ -59,12 +59,15 @@ class Situation:
         records: the attempts that were the best when they came, oldest first.
         instruction: the one that has evolved, empty without one.
         dice: the only source of random numbers.
+        focus: an aspect, another one for each draft of a generation; so two children of the same parents are not
+            asked for in the same words.
     """
 
     pool: Sequence[Trial]
     records: Sequence[Trial]
     instruction: str
     dice: Random
+    focus: str = ""
 
     @property
     def mutation_prompt(self) -> str:
@@ -151,7 +154,8 @@ def _shuffling(_: Situation) -> str:
 
 
 def _crossover(now: Situation) -> str:
-    return now.instruction or "Take over from each of the two what its marks speak for, and mend what both are weak in."
+    told = now.instruction or "Take over from each of the two what its marks speak for, and mend what both are weak in."
+    return f"{told} Look at its {now.focus} most." if now.focus else told
 
 
 _NEXT = "Write the prompt that continues this list best, and is like none of it, as the new x."

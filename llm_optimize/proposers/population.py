@@ -144,12 +144,15 @@ class PopulationProposer:
         first = past.slot < _POOL
         if first or not pool:
             return Best(), tuple(self.strategies)
-        operator = turn(self.operators, past, 0)
+        generation, draft = divmod(past.slot, _POOL)
+        ordinal = replace(past, slot=(generation - 1) * self.children + draft)  # among all children
+        operator = turn(self.operators, ordinal, 0)
         one = Population(self.elites, Tournament(self.tournament))
         if len(pool) == 1 and operator.parents > 1:  # nobody to cross with
             return one, tuple(self.strategies)
         rate = self.crossover if operator.parents > 1 else 0.0
-        situation = Situation(pool, _records(past), instruction, dice(past, 0, "operator"))
+        focus = turn(self.strategies, ordinal, 0).name
+        situation = Situation(pool, _records(past), instruction, dice(past, 0, "operator"), focus)
         return Crossover(one, rate, self.size), (operator.angle(situation),)
 
 

@@ -92,7 +92,7 @@ class CommandScorer:
 
         Returns:
             An Evaluation, whose feedback is what the script printed before its last line. Or a Failure: ``timeout``;
-            ``exit`` for an exit code other than 0, with the end of stderr; ``bad_score`` for a last line that is no
+            ``raised`` for an exit code other than 0, with the end of stderr; ``bad_score`` for a last line that is no
             number from 0 to 1; ``too_long`` or ``raised`` for a text that cannot be an argument of a program.
         """
         try:
@@ -147,7 +147,7 @@ def _show(errors: str) -> None:
 def _outcome(code: int, said: str, errors: str) -> Outcome:
     if code:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return Failure("exit", f"the evaluator {how}{_end_of(errors)}")
+        return Failure("raised", f"the evaluator {how}{_end_of(errors)}")
     lines = said.strip().splitlines() or [""]
     try:
         score = float(lines[-1])

@@ -65,7 +65,7 @@ def prompt_judge(
     wish = " ".join(wish.split())
     code = code_of(wish, initial)
     told = _WISH.format(wish=wish) if wish else ""
-    task = _TASK.format(wish=told, code=code, initial=fenced(initial, code, "INITIAL PROMPT"))
+    task = _TASK.format(wish=told, code=code, initial=fenced(initial, code, "TEXT"))
     asked = Criterion("wish", f"It does what its owner wished for: {wish}", weight=len(ASPECTS)) if wish else None
     criteria = (*ASPECTS, asked) if asked else ASPECTS
     return RubricJudge(criteria, task, model=model, samples=samples, settings=settings or {})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llm_optimize.core.protocols import ChatModel, Scorer
+    from llm_optimize.core.types import Evaluation, Failure
 
 __all__ = ["QUESTION", "PromptSearch"]
 
@@ -121,8 +122,8 @@ class PromptSearch:
     def judging(self) -> Scorer:
         """Return who scores."""
         if self.scorer is not None:
-            return self.scorer
-        return prompt_judge(self.prompt, self.wish, model=self.judge, samples=self.judge_samples)
+            return _Trimmed(self.scorer)
+        return _Trimmed(prompt_judge(self.prompt, self.wish, model=self.judge, samples=self.judge_samples))
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments that make :func:`llm_optimize.optimize.run` this search; model and store are yours."""
@@ -136,3 +137,13 @@ class PromptSearch:
             "stop": self.stop,
             "ideas": self.size,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Trimmed:
+    """Scores a prompt without its outer line ends: they are those of the fence that it came in."""
+
+    scorer: Scorer
+
+    def __call__(self, text: str) -> Evaluation | Failure | float | tuple[float, str]:
+        return self.scorer(text.strip("\n"))
