@@ -7,6 +7,7 @@ In a terminal it asks for what is not given and shows the search while it runs; 
 from __future__ import annotations
 
 import argparse
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from llm_optimize.errors import BadInput
 from llm_optimize.targets.prompt_population import PromptSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from llm_optimize.cli.lines import Watcher
     from llm_optimize.core.study import Study
@@ -55,10 +56,22 @@ def main(args: argparse.Namespace) -> int:
     show_warnings(quiet=args.quiet)
     _check_output(args.output)
     found = asked(settled(vars(args), _earlier(args)), silent=silent)
-    if args.openai_api_key:
-        llm.default_llm_options["openai_api_key"] = args.openai_api_key
     job = _Job(found, args.store, args.study or next_name(store_path(args.store), COMMAND), given=bool(args.study))
-    return _carry_out(job, args)
+    with _key(args.openai_api_key):
+        return _carry_out(job, args)
+
+
+@contextmanager
+def _key(key: str | None) -> Iterator[None]:
+    """Use a key inside the block; no other call of this process shall."""
+    before = dict(llm.default_llm_options)
+    if key:
+        llm.default_llm_options["openai_api_key"] = key
+    try:
+        yield
+    finally:
+        llm.default_llm_options.clear()
+        llm.default_llm_options.update(before)
 
 
 def resume(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from llm_optimize.cli.terminal import is_terminal
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
 
 __all__ = ["DEFAULTS", "SHARED", "add_flags", "asked", "settled"]
@@ -55,7 +55,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("improve", str, "TEXT", "what you wish of the new one; asked for in a terminal")
     add("num-iters", flags.whole(0), "N", "generations after the first population (default: 5)")
     add("num-samples", flags.whole(1), "N", "prompts of the first population (default: 10)")
-    add("threshold", float, "SCORE", "end when a score reaches this, 0 to 1 (default: 1.0)")
+    add("threshold", _share, "SCORE", "end when a score reaches this, 0 to 1 (default: 1.0)")
     add("num-elites", flags.whole(0), "N", "prompts that stay parents from generation to generation (default: 2)")
     add("tournament", flags.whole(1), "N", "prompts that compete for being a parent (default: 3)")
     add("judge-samples", flags.whole(1), "N", "judgements of each prompt, the median counts (default: 5)")
@@ -108,6 +108,17 @@ def asked(found: Mapping[str, Any], *, silent: bool) -> dict[str, Any]:
         msg = "--prompt: there is none; give the text, or '-' and the text on stdin, or start it in a terminal"
         raise BadInput(msg)
     return {**found, "prompt": prompt.strip("\n"), "improve": wish}
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        msg = f"{text!r} is no number from 0 to 1"
+        raise argparse.ArgumentTypeError(msg)
+    return value
 
 
 def _answer(question: str) -> str:

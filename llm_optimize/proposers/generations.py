@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Generations"]
 
+_SLACK = 1e-9  # nine marks of 9 have a mean of 0.8999999999999999 as floats add up
 _WAITING = "generations: the latest one has candidates without a score"
 
 
@@ -58,8 +59,8 @@ class Generations(Rule):
             return _WAITING if history.in_flight >= len(history.pending) else None
         if history.in_flight >= self.size:  # a whole generation is being asked for already
             return _WAITING
-        reached = None if self.target is None else TargetScore(self.target)(history)
-        if reached is not None:
-            return reached.replace("stop_score", "threshold", 1)
+        best = None if history.best is None else history.best.score
+        if self.target is not None and best is not None and best >= self.target - _SLACK:
+            return f"threshold: {best:.6g} reaches {self.target:.6g}"
         done = history.next_id > 0 and all(map(history.knows_slot, range(self.count + 1)))
         return f"generations: {self.count} after the first one are done" if done else None

@@ -53,7 +53,7 @@ def model():
 
 @dataclass(frozen=True)
 class Done:
-    """What a command came to."""
+    """What a command came to, as a process of its own would have it."""
 
     returncode: int
     stdout: str
@@ -246,7 +246,7 @@ def test_json_is_one_object_per_line(here, model) -> None:
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0
     assert lines[-1]["kind"] == "result"
-    assert lines[-1]["best_text"].startswith(_START)
+    assert lines[-1]["best_text"].strip().startswith(_START)
     made = [one for line in lines if line["kind"] == "proposed" for one in line["candidates"]]
     assert all(one["parent"] is not None and one["others"] for one in made if one["id"] > 4)
     assert all("Because." in line["feedback"] for line in lines if line["kind"] == "told")
@@ -280,9 +280,7 @@ def test_everything_is_saved(here, model) -> None:
 
 def lineage(cli, name):
     """Texts, origins and parents of a study."""
-    return [
-        (one.text, one.origin, one.parent, one.others) for one in candidates(events(cli, "study", name)).values()
-    ]
+    return [(one.text, one.origin, one.parent, one.others) for one in candidates(events(cli, "study", name)).values()]
 
 
 def test_a_seed_and_a_scripted_model_give_the_same_lineage(here, model) -> None:

@@ -31,7 +31,12 @@ def past(scores_by_generation, *, start=0.1, pending=(), order=None):
     number = 1
     for generation, scores in enumerate(scores_by_generation):
         children = [
-            (Candidate(number + i, f"prompt {number + i} {{text}} " + " ".join(f"w{number + i}{j}" for j in range(9))), score)
+            (
+                Candidate(
+                    number + i, f"prompt {number + i} {{text}} " + " ".join(f"w{number + i}{j}" for j in range(9))
+                ),
+                score,
+            )
             for i, score in enumerate(scores)
         ]
         number += len(children)
@@ -133,7 +138,9 @@ def test_a_population_without_scores_goes_on_with_what_there_is() -> None:
     """Where every judgement failed the next drafts are asked for by strategies again."""
     model = ScriptedModel(["```\na\n```", "```\nb\n```"])
     history = History.empty().after(Opened(Problem("t", "q", "start"), 0))
-    history = history.after(Proposed((Candidate(0, "start", origin="start"),))).after(Told(0, Failure("unjudged", "no")))
+    history = history.after(Proposed((Candidate(0, "start", origin="start"),))).after(
+        Told(0, Failure("unjudged", "no"))
+    )
     assert len(proposer(model).propose(history.assuming(0, 1), 2).drafts) == 2
     assert all(any(one.instruction in text for one in STRATEGIES) for text in asked(model))
 

@@ -38,7 +38,9 @@ def script(tmp_path):
 
 def test_the_last_line_is_the_score_and_the_others_are_feedback(script) -> None:
     """Whatever a script prints before the number is shown to the model."""
-    scorer = script("print('it has', len(prompt), 'characters')\nprint()\nprint('fine')\nprint(len(prompt) / 10)\nprint()")
+    scorer = script(
+        "print('it has', len(prompt), 'characters')\nprint()\nprint('fine')\nprint(len(prompt) / 10)\nprint()"
+    )
     assert scorer("hello") == Evaluation(0.5, "it has 5 characters\n\nfine")
 
 
@@ -150,7 +152,12 @@ def test_a_script_that_fails_for_the_start_ends_the_run_at_once(script) -> None:
 
 @pytest.mark.parametrize(
     ("path", "settings", "named"),
-    [("missing.py", {}, "missing.py"), (".", {}, "no file"), (__file__, {"timeout": 0}, "0 s"), (__file__, {"timeout": -1}, "timeout")],
+    [
+        ("missing.py", {}, "missing.py"),
+        (".", {}, "no file"),
+        (__file__, {"timeout": 0}, "0 s"),
+        (__file__, {"timeout": -1}, "timeout"),
+    ],
 )
 def test_what_cannot_work_is_refused(path, settings, named) -> None:
     """A script that is not there and a limit that cannot be are named before anything is spent."""

@@ -16,7 +16,9 @@ def marks(request, mark=8, wish=None):
     text = request.messages[-1].content
     names = re.findall(r"^- (\w+) \(0 worst", text, re.MULTILINE)
     code = re.search(r"<<<CANDIDATE ([0-9a-f]{16})", text)[1]
-    given = {name: {"reason": "So it is.", "mark": wish if name == "wish" and wish is not None else mark} for name in names}
+    given = {
+        name: {"reason": "So it is.", "mark": wish if name == "wish" and wish is not None else mark} for name in names
+    }
     return json.dumps({"fence_code": code, **given})
 
 
