@@ -184,7 +184,8 @@ def _bar(number: int, counted: tuple[int, int, Arm, bool], looks: Looks) -> str:
 def _cost(history: History, seconds: float) -> str:
     usage = history.usage
     price = dollars(usage.dollars) if usage.dollars else "no price known"
-    judged = f"{len(history.trials)} prompts judged"
+    told = len(history.trials)
+    judged = f"{told} prompt{'s' * (told != 1)} judged"
     spent = f"{amount(usage.tokens_in)} tokens in, {amount(usage.tokens_out)} out | {usage.calls} calls | {price}"
     return f"{judged} | {spent if usage.calls else 'no model calls'} | {duration(seconds)}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -27,6 +28,9 @@ _ENTER = "\x1b[?1049h\x1b[?25l\x1b[2J"
 _LEAVE = "\x1b[0m\x1b[?25h\x1b[?1049l"
 _ESCAPE_S = 0.05  # a key that sends more than Esc sends it at once
 _FALLBACK = (80, 24)
+_TYPED = 1024
+_ONE = re.compile(rb"\x1b(?:\[[0-9;?]*[@-~]|O.)|.", re.DOTALL)  # a key: a control sequence, or a byte
+_BEGUN = re.compile(rb"\x1b(?:\[[0-9;?]*|O)?")
 _KEYS = {
     **dict.fromkeys((b"\x1b[A", b"\x1bOA", b"k"), "up"),
     **dict.fromkeys((b"\x1b[B", b"\x1bOB", b"j"), "down"),
@@ -63,6 +67,7 @@ class Stage:
     def __init__(self, keyboard: TextIO, screen: TextIO) -> None:
         """Take both; nothing changes before :meth:`taken`."""
         self._keyboard = keyboard.fileno()
+        self._typed = b""  # and not looked at yet: keys that were pressed quickly come together
         self._screen = screen
 
     @property
@@ -108,14 +113,21 @@ class Stage:
 
         The names: up, down, page up, page down, home, end, copy, diff, quit. A terminal that is gone is a quit.
         """
-        if not self._waits(seconds):
-            return ""
-        said = self._read(1)
-        if not said:
-            return "quit"
-        if said == b"\x1b" and self._waits(_ESCAPE_S):
-            said += self._read(8)
-        return _KEYS.get(said, "")
+        if not self._typed:
+            if not self._waits(seconds):
+                return ""
+            self._typed = self._read(_TYPED)
+            if not self._typed:
+                return "quit"
+        while _BEGUN.fullmatch(self._typed) and self._waits(_ESCAPE_S):
+            more = self._read(_TYPED)
+            if not more:
+                break
+            self._typed += more
+        found = _ONE.match(self._typed)
+        one = found[0] if found else self._typed
+        self._typed = self._typed[len(one) :]
+        return _KEYS.get(one, "")
 
     def _waits(self, seconds: float) -> bool:
         return bool(select.select([self._keyboard], [], [], seconds)[0])

@@ -85,7 +85,8 @@ def test_a_script_that_takes_too_long_is_killed_with_its_children(script, tmp_pa
     child = tmp_path / "pid"
     scorer = script(
         f"import subprocess\nprocess = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(child)!r}, 'w').write(str(process.pid))\nprint('waiting', file=sys.stderr, flush=True)\nprocess.wait()",
+        f"open({str(child)!r}, 'w').write(str(process.pid))\nprint('waiting', file=sys.stderr, flush=True)\n"
+        "process.wait()",
         timeout=5.0,
     )
     outcome = scorer("p")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 from llm_optimize.text.words import word_changes
 
@@ -11,7 +12,7 @@ def test_the_parts_are_the_two_texts() -> None:
     """What is not new is the old text, what is not gone is the new one, for any two texts."""
     dice = random.Random(1)
     texts = ["".join(dice.choices(["a", "b ", "\n", "ü.", "{x}"], k=dice.randrange(40))) for _ in range(60)]
-    for old, new in zip(texts, texts[1:], strict=False):
+    for old, new in pairwise(texts):
         parts = word_changes(old, new)
         assert "".join(text for kind, text in parts if kind != "new") == old
         assert "".join(text for kind, text in parts if kind != "gone") == new
