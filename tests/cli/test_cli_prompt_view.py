@@ -110,7 +110,7 @@ def test_ascii_terminals_get_ascii() -> None:
 def test_keys_that_come_together_or_in_parts_are_told_apart(tmp_path) -> None:
     """Arrows pressed quickly arrive as one piece, slow lines send them in two; Esc alone is Esc, others are nothing."""
     ours, theirs = pty.openpty()
-    with open(theirs, "rb", buffering=0) as keyboard, (tmp_path / "screen").open("w", encoding="utf-8") as screen:
+    with os.fdopen(theirs, "rb", 0) as keyboard, (tmp_path / "screen").open("w", encoding="utf-8") as screen:
         stage = Stage(keyboard, screen)
         with stage.taken():
             os.write(ours, b"\x1b[B\x1bOAd\x1b[6~xq\x1b[1;5C")
