@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import os
 import re
 import signal
-import sys
 import threading
-from dataclasses import dataclass
 
 import pytest
 
-from llm_optimize import llm
-from llm_optimize.cli import main
 from llm_optimize.core.events import Opened, Proposed, Told
 from llm_optimize.stores.sqlite import SQLiteStore
 from llm_optimize.testing.server import Answer, Quirks, ScriptedServer
@@ -49,50 +42,6 @@ def model():
     """A server that proposes and judges."""
     with ScriptedServer(answer) as scripted:
         yield scripted
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command came to, as a process of its own would have it."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-class Here:
-    """Runs the command in this process: many times faster than a process for each."""
-
-    def __init__(self, folder, capsys, monkeypatch):
-        self.folder = folder
-        self._capsys = capsys
-        self._monkeypatch = monkeypatch
-
-    def __call__(self, *words, env=None):
-        for name, value in (env or {}).items():
-            self._monkeypatch.setenv(name, value)
-        self._capsys.readouterr()
-        code = main(list(map(str, words)))
-        said = self._capsys.readouterr()
-        return Done(code, said.out, said.err)
-
-    def write(self, source, name):
-        (self.folder / name).write_text(source, encoding="utf-8")
-
-
-@pytest.fixture
-def here(tmp_path, capsys, monkeypatch):
-    """The command in an empty folder, without keys; what it sets in this process is put back."""
-    logger = logging.getLogger("llm_optimize")
-    handlers, propagate, options = list(logger.handlers), logger.propagate, dict(llm.default_llm_options)
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(("OPENAI_", "LLM_OPTIMIZE_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    yield Here(tmp_path, capsys, monkeypatch)
-    logger.handlers[:], logger.propagate = handlers, propagate
-    llm.default_llm_options.clear()
-    llm.default_llm_options.update(options)
 
 
 _SMALL = ("--num_iters", 2, "--num_samples", 4, "--judge-samples", 1)
@@ -212,24 +161,6 @@ def test_the_key_comes_by_flag_or_by_environment(here, model) -> None:
     assert {one.headers.get("authorization") for one in model.requests[first:]} == {"Bearer key-by-environment"}
     stored = (here.folder / ".llm_optimize" / "studies.db").read_bytes()
     assert b"key-by" not in stored
-
-
-def test_without_a_prompt_or_a_model_it_says_what_to_do(here, model) -> None:
-    """Nobody to ask and nothing given is wrong usage, said in one line, with nothing spent."""
-    for given, named in [
-        ((), "--prompt: there is none"),
-        (("--prompt", "p", "--model", ""), "--model"),
-        (("--prompt", "p"), "OPENAI_API_KEY"),
-        (("--prompt", "p", "--threshold", "2"), "threshold"),
-        (("--prompt", "p", "--evaluator", "none.py", "--model", f"{model.url}#scripted"), "none.py"),
-        (("--prompt", "p", "--output", "no/such/file"), "--output"),
-        (("--prompt", "p", "--data", "x.jsonl", "--evaluator", "y.py", "--model", f"{model.url}#scripted"), "--data"),
-    ]:
-        done = here("prompt", *given)
-        assert (done.returncode, done.stdout) == (2, ""), given
-        assert named in done.stderr
-        assert done.stderr.count("\n") == 1, done.stderr
-    assert model.requests == []
 
 
 def test_the_prompt_is_read_from_a_pipe(cli, model) -> None:
@@ -456,12 +387,3 @@ def test_an_endpoint_that_fails_ends_with_code_1_and_the_best_so_far(here) -> No
     assert done.returncode == 1
     assert done.stdout.startswith(_START)
     assert "no more" in done.stderr
-
-
-def test_a_study_of_another_command_is_refused(cli, model, server) -> None:
-    """``--study`` of a run that was no prompt search is named, not overwritten."""
-    task = cli.write()
-    assert cli("run", task, "--model", f"{server.url}#scripted", "--study", "other").returncode == 0
-    done = cli(*words(model, "--study", "other"))
-    assert done.returncode == 2
-    assert "was not begun with `llm-optimize prompt`" in done.stderr
