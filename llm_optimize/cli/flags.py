@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 __all__ = [
     "Commands",
@@ -83,16 +83,18 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--quiet", action="store_true", help="print the best text only")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that set what a run does; each is None unless it is given."""
+def add_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
+    """Add the flags that set what a run does, or ``only`` some of them; each is None unless it is given."""
     for flag, (kind, metavar, text) in _OPTIONS.items():
+        if only is not None and flag not in only:
+            continue
         parser.add_argument(f"--{flag}", type=kind, metavar=metavar, help=text, default=None)
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
     """Return the options of :func:`add_options` that were given, by name with underscores."""
     names = (flag.replace("-", "_") for flag in _OPTIONS)
-    return {name: value for name in names if (value := getattr(args, name)) is not None}
+    return {name: value for name in names if (value := getattr(args, name, None)) is not None}
 
 
 def whole(least: int) -> Callable[[str], int]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.cli import flags
+from llm_optimize.cli import flags, prompt
 from llm_optimize.cli.ending import Place, report
 from llm_optimize.cli.options import resolve
 from llm_optimize.cli.session import Job, carry_out
@@ -37,6 +37,8 @@ def main(args: argparse.Namespace) -> int:
     """Resume the study; return the exit code."""
     _, events = study_events(store_path(args.store), args.name)
     settings = opened_with(events)
+    if settings.get("command") == prompt.COMMAND:
+        return prompt.resume(args)
     task = load_task(_file(args, settings))
     given = {**settings.get("flags", {}), **flags.given(args)}
     options = resolve(task, given)

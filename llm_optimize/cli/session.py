@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from llm_optimize.cli.taskfile import TaskFile
     from llm_optimize.core.study import Study
 
-__all__ = ["Job", "carry_out"]
+__all__ = ["Job", "carry_out", "followed", "show_warnings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +92,29 @@ class Job:
 
 def carry_out(job: Job, *, json: bool, quiet: bool) -> int:
     """Run the job to its end and report; return the exit code."""
-    _show_warnings(quiet=quiet)
+    show_warnings(quiet=quiet)
     watcher = _watcher(job, json=json, quiet=quiet)
     place = Place(job.name, job.store)
     study = job.study(watcher)
     if not quiet:
         announce(study, job.options.max_steps, _say)
+    result, signalled = followed(study, watcher)
+    code = report(result, place, json=json, quiet=quiet)
+    return code if signalled is None else signalled
+
+
+def followed(study: Study, watcher: Watcher) -> tuple[optimize.Result, int | None]:
+    """Run the study to its end under the watcher's eyes; return the result, and the exit code that a signal asks for.
+
+    Raises:
+        LLMOptimizeError: see :func:`llm_optimize.optimize.conclude`.
+    """
     with _signals() as caught, watcher.following(study):
         ending = _ended(study)
     if ending.interrupted:
         requests.interrupt()  # workers that sit out a rate limit need not be waited for
     result = optimize.conclude(study, ending)
-    code = report(result, place, json=json, quiet=quiet)
-    return 128 + caught[0] if caught and result.interrupted else code
+    return result, 128 + caught[0] if caught and result.interrupted else None
 
 
 def _say(text: str) -> None:
@@ -157,7 +167,8 @@ class _ToStderr(logging.Handler):
         print(f"{record.levelname.lower()}: {self.format(record)}", file=sys.stderr)
 
 
-def _show_warnings(*, quiet: bool) -> None:
+def show_warnings(*, quiet: bool) -> None:
+    """Print the package's warnings, or with ``quiet`` its errors alone, to stderr."""
     logger = logging.getLogger("llm_optimize")
     if not any(isinstance(handler, _ToStderr) for handler in logger.handlers):
         logger.addHandler(_ToStderr(logging.ERROR if quiet else logging.WARNING))

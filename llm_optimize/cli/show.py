@@ -188,7 +188,8 @@ def _print_trial(trial: Trial, *, as_json: bool) -> None:
         print_object(trial_fields(trial))
         return
     candidate = trial.candidate
-    parent = "" if candidate.parent is None else f", from #{candidate.parent}"
+    parents = [number for number in (candidate.parent, *candidate.others) if number is not None]
+    parent = f", from {' and '.join(f'#{number}' for number in parents)}" if parents else ""
     failure = f"failed ({trial.outcome.kind})" if trial.score is None else f"score {score_text(trial.score)}"  # type: ignore[union-attr]  # no score: a Failure
     often = f"  mean of {trial.n}" if trial.n > 1 else ""
     print(f"#{trial.id}  {one_line(candidate.origin)}{parent}  {failure}{often}  {moment(trial.seconds)}")

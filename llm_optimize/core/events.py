@@ -215,6 +215,7 @@ def _dump_candidate(candidate: Candidate) -> dict[str, Any]:
         "idea": candidate.idea,
         "origin": candidate.origin,
         "parent": candidate.parent,
+        **({"others": list(candidate.others)} if candidate.others else {}),
     }
 
 
@@ -294,7 +295,7 @@ def _load_retold(body: dict[str, Any]) -> Retold:
 
 
 def _load_proposed(body: dict[str, Any]) -> Proposed:
-    candidates = tuple(Candidate(**one) for one in body["candidates"])
+    candidates = tuple(Candidate(**{**one, "others": tuple(one.get("others", ()))}) for one in body["candidates"])
     tools = tuple(ToolUse(*use) for use in body.get("tools", ()))
     usage, account = Usage(*body["usage"]), _load_account(body)
     lessons, arm = _load_lessons(body.get("lessons")), body.get("arm", "")

@@ -57,7 +57,8 @@ def number(history: History, drafts: Sequence[Draft]) -> tuple[tuple[Candidate, 
         if not text or twin is not None:
             notes.append("an empty candidate was dropped" if twin is None else f"a duplicate of #{twin} was dropped")
             continue
-        candidate = Candidate(history.next_id + len(candidates), draft.text, draft.idea, draft.origin, draft.parent)
+        new = history.next_id + len(candidates)
+        candidate = Candidate(new, draft.text, draft.idea, draft.origin, draft.parent, draft.others)
         batch[text] = candidate.id
         candidates.append(candidate)
     return tuple(candidates), "; ".join(notes)

@@ -109,12 +109,14 @@ class Draft:
         idea: why it might be better, in the proposer's words: the model's reply around the candidate.
         origin: who made it, for example ``chat:gpt-5``, ``numeric:gp``, ``human``.
         parent: id of the candidate that it was derived from, if one is known.
+        others: ids of those that it was combined with.
     """
 
     text: str
     idea: str = ""
     origin: str = ""
     parent: int | None = None
+    others: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Candidate:
         idea: see :class:`Draft`.
         origin: see :class:`Draft`; ``start`` for x0.
         parent: see :class:`Draft`.
+        others: see :class:`Draft`.
     """
 
     id: int
@@ -134,6 +137,7 @@ class Candidate:
     idea: str = ""
     origin: str = ""
     parent: int | None = None
+    others: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

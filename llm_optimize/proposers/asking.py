@@ -241,7 +241,13 @@ class Asking:
         objection = self._proposer.objection(found.text, self._history, self.drafts)
         if objection is not None:
             raise NoCandidate(objection)
-        return Draft(found.text, found.explanation, self._origin(), shown[-1].id if shown else None)
+        parent = shown[-1].id if shown else None
+        return Draft(found.text, found.explanation, self._origin(), parent, self._others(parent))
+
+    def _others(self, parent: int | None) -> tuple[int, ...]:
+        """Return the attempts that the draft was to be combined with, as far as the prompt had room for them."""
+        shown = {trial.id for trial in self._prompt.shown} - {parent}
+        return tuple(trial.id for trial in self._brief.parents[1:] if trial.id in shown)
 
     def _origin(self) -> str:
         angle = f"/{self._brief.angle}" if self._brief.angle else ""

@@ -16,6 +16,7 @@ from llm_optimize.llm.priced import Priced
 from llm_optimize.proposers.best_of_n import BestOfN
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.mixing import Hybrid
+from llm_optimize.proposers.population import PopulationProposer
 from llm_optimize.proposers.portfolio import Portfolio
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def chats_of(proposer: Proposer | None) -> list[ChatProposer]:
     match proposer:
         case ChatProposer():
             return [proposer]
-        case BestOfN():
+        case BestOfN() | PopulationProposer():
             return [proposer.chat]
         case Hybrid():
             return chats_of(proposer.chat)

@@ -1,1 +1,1 @@
-"""Systems under optimization, built from models, scorers and retrieval."""
+"""Systems under optimization, built from models, scorers, proposers and retrieval."""

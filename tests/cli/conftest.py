@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from helpers.warm import Session
 
+from llm_optimize import llm
+from llm_optimize.cli import main
 from llm_optimize.testing.server import ScriptedServer
 
 if TYPE_CHECKING:
@@ -119,3 +124,47 @@ def score(text):
 def _own_path(monkeypatch):
     """Loading a task file puts its folder on the path for good, as running it would; no other test shall see that."""
     monkeypatch.setattr(sys, "path", sys.path[:])
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to, as a process of its own would have it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Here:
+    """Runs the command in this process: many times faster than a process for each."""
+
+    def __init__(self, folder, capsys, monkeypatch):
+        self.folder = folder
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, *words, env=None):
+        for name, value in (env or {}).items():
+            self._monkeypatch.setenv(name, value)
+        self._capsys.readouterr()
+        code = main(list(map(str, words)))
+        said = self._capsys.readouterr()
+        return Done(code, said.out, said.err)
+
+    def write(self, source, name):
+        (self.folder / name).write_text(source, encoding="utf-8")
+
+
+@pytest.fixture
+def here(tmp_path, capsys, monkeypatch):
+    """The command in an empty folder, without keys; what it sets in this process is put back."""
+    logger = logging.getLogger("llm_optimize")
+    handlers, propagate, options = list(logger.handlers), logger.propagate, dict(llm.default_llm_options)
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("OPENAI_", "LLM_OPTIMIZE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    yield Here(tmp_path, capsys, monkeypatch)
+    logger.handlers[:], logger.propagate = handlers, propagate
+    llm.default_llm_options.clear()
+    llm.default_llm_options.update(options)
