@@ -1,0 +1,1 @@
+"""Systems under optimization: what a candidate steers, built from the mechanisms below."""
