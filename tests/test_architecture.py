@@ -20,9 +20,9 @@ PACKAGE = ROOT / "llm_optimize"
 
 FLOORS = {
     **dict.fromkeys(("cli", "__main__"), 6),
-    **dict.fromkeys(("report", "sweep", "distill", "export", "finetune"), 5),
+    **dict.fromkeys(("sweep", "distill", "export", "finetune"), 5),
     **dict.fromkeys(("optimize", "eval_utils", "constants"), 4),
-    **dict.fromkeys(("targets", "toolbox"), 3),
+    **dict.fromkeys(("targets", "toolbox", "report"), 3),
     **dict.fromkeys(("proposers", "scorers"), 2),
     **dict.fromkeys(("llm", "sandbox", "stores", "parallel", "text", "retrieval"), 1),
     **dict.fromkeys(("core", "errors"), 0),
