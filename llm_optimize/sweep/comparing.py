@@ -54,6 +54,7 @@ def wanted_of(field: str, given: object, inputs: int) -> tuple[tuple[str, ...], 
         >>> wanted_of("target", ["a", "b"], 1), wanted_of("target", ["a", "b"], 2)
         ((('a', 'b'),), (('a',), ('b',)))
     """
+    rows: list[tuple[Any, ...]]
     listed = list(given) if isinstance(given, list | tuple) else [given]
     if isinstance(given, str):
         rows = [(given,)] * inputs

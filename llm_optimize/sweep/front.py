@@ -70,7 +70,8 @@ def optimize(  # noqa: PLR0913, PLR0917 - the first six are the predecessor's
         search: one of :data:`~llm_optimize.sweep.plan.SEARCHES`; ``grid`` tries all.
         init_points: how many pairs an engine's search begins with.
         base_url: the server; None for the environment's.
-        **more: see :class:`~llm_optimize.sweep.options.Options`.
+        **more: see :class:`~llm_optimize.sweep.options.Options`; here ``similarity`` is ``cosine`` by default, of
+            vectors that need no model (``embedding="lexical"``).
 
     Raises:
         BadInput: a setting cannot work; nothing was asked.
@@ -80,7 +81,7 @@ def optimize(  # noqa: PLR0913, PLR0917 - the first six are the predecessor's
     systems = texts_of("system_prompts", system_prompts, empty=True)
     given = _usual_grid(interval, wide=max_combinations is not None) if settings is None else settings
     name = _ALIASES.get(model, model) if isinstance(model, str) else model
-    options = options_of(more)
+    options = options_of(more, similarity="cosine")
     endpoint = Endpoint(
         name, base_url, api_key, options.headers, options.proxy, options.timeout, options.prices, options.attempts
     )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["joint_study"]
 
 _TASK = """x is a request to a chat model: prompt is what it is asked, system_prompt what it is told before, settings \
-are the sampling settings. f(x) is the similarity of its answer to the wanted one; 1 is equal. Improve the prompts; leave \
-the settings as they are, they are tuned by a numeric optimizer.{slots}
+are the sampling settings. f(x) is the similarity of its answer to the wanted one; 1 is equal. Improve the \
+prompts; leave the settings as they are, they are tuned by a numeric optimizer.{slots}
 
 The wanted answer{several}:
 {wanted}"""

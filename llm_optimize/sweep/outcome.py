@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SweepResult"]
 
 _SHOWN = 20
+_WIDE = 100  # characters of a failure in the ranking
 _FILES = ("results.json", "results.jsonl", "best.json", "best.sh")
 
 
@@ -171,7 +172,11 @@ def _row(rank: int, pair: Pair) -> tuple[str, str, str, str, str]:
     spread = "-" if pair.spread is None else f"{pair.spread:.4f}"
     prompt = " ".join(pair.prompt.split())
     shown = f"{settings_line(dict(pair.settings))}  {prompt[:40]}{'...' * (len(prompt) > 40)}"  # noqa: PLR2004 - a line
-    return str(rank), similarity, spread, str(pair.n), f"{shown}  {pair.failure}".rstrip()
+    return str(rank), similarity, spread, str(pair.n), f"{shown}  {_cut(pair.failure)}".rstrip()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDE else f"{text[:_WIDE]}..."
 
 
 def _json(rank: int, pair: Pair) -> dict[str, Any]:

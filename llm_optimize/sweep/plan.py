@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.checks import check_whole
-from llm_optimize.core.stopping import MaxSteps
+from llm_optimize.core.stopping import AnyOf, MaxSteps, Rule
 from llm_optimize.errors import BadInput
 from llm_optimize.proposers.engines import ENGINES, check_engine
 from llm_optimize.sweep.halving import Halving, HalvingDone
@@ -14,11 +14,12 @@ from llm_optimize.sweep.permutation import Permutation
 from llm_optimize.sweep.proposing import GridWalk, SettingsSearch
 
 if TYPE_CHECKING:
+    from llm_optimize.core.history import History
     from llm_optimize.core.protocols import Proposer, Stopper
     from llm_optimize.sweep.options import Options
     from llm_optimize.sweep.space import Space
 
-__all__ = ["SEARCHES", "Course", "Plan"]
+__all__ = ["SEARCHES", "AllFailed", "Course", "Plan"]
 
 _GRID, _SAMPLE, _HALVING, _BAYES = "grid", "sample", "halving", "bayesian"
 _USUAL = 30  # evaluations of a search that names no number
@@ -26,6 +27,23 @@ _USUAL = 30  # evaluations of a search that names no number
 SEARCHES = (_GRID, _SAMPLE, _HALVING, _BAYES, *ENGINES)
 """The ways: ``grid`` (all of it), ``sample`` (``count`` pairs at random), ``halving`` (``count`` pairs at random, the
 better ones again), ``bayesian`` (as ``gp``), and the engines ``auto``, ``gp``, ``tpe``, ``cmaes``, ``random``."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllFailed(Rule):
+    """Stops when none of the first pairs could be scored: then it is not the settings.
+
+    Attributes:
+        pairs: how many are waited for.
+    """
+
+    pairs: int = 8
+
+    def __call__(self, history: History) -> str | None:
+        """Look at the first trials."""
+        if history.best is not None or len(history.trials) < self.pairs:
+            return None
+        return f"the first {self.pairs} pairs all failed: {history.trials[0].feedback}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +110,16 @@ class Plan:
             wanted = self.count or _USUAL
             pairs = wanted if space.size is None else min(wanted, space.size)
             search = SettingsSearch(space, self.engine, min(self.init_points, pairs), options.failed)
-            return Course(search, MaxSteps(pairs), pairs, pairs)
+            return Course(search, _until(MaxSteps(pairs)), pairs, pairs)
         size = space.check_grid()
         pairs = size if self.count is None else min(self.count, size)
         order = None if self.search == _GRID and pairs == size else Permutation(size, options.seed)
         walk = GridWalk(space, pairs, order)
         if self.search == _HALVING:
             halving = Halving(arms=pairs, most=options.repeats)
-            return Course(walk, HalvingDone(halving), pairs, halving.evaluations, halving)
-        return Course(walk, MaxSteps(pairs), pairs, pairs)
+            return Course(walk, _until(HalvingDone(halving)), pairs, halving.evaluations, halving)
+        return Course(walk, _until(MaxSteps(pairs)), pairs, pairs)
+
+
+def _until(rule: Rule) -> AnyOf:
+    return AnyOf((rule, AllFailed()))

@@ -13,9 +13,13 @@ from llm_optimize.core.events import Opened
 from llm_optimize.core.study import Study
 from llm_optimize.core.types import Problem
 from llm_optimize.errors import BadInput
+from llm_optimize.llm.embedding import OpenAIEmbedding
 from llm_optimize.llm.priced import Priced
 from llm_optimize.optimize import conclude
-from llm_optimize.stores.opening import open_store
+from llm_optimize.retrieval.cached import CachedEmbedding
+from llm_optimize.retrieval.lexical import LexicalEmbedding
+from llm_optimize.retrieval.opening import open_embedding
+from llm_optimize.stores.opening import default_path, open_store
 from llm_optimize.sweep.comparing import inputs_of, measures_of, wanted_of
 from llm_optimize.sweep.joining import joint_study
 from llm_optimize.sweep.outcome import SweepResult
@@ -25,12 +29,12 @@ from llm_optimize.sweep.watching import Lines, Rows
 from llm_optimize.sweep.wording import words
 from llm_optimize.targets.chat_call import check_slots
 from llm_optimize.targets.fields import FIELDS
-from llm_optimize.targets.probing import Finding, probe
+from llm_optimize.targets.probing import Finding, probe, probes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llm_optimize.core.protocols import ChatModel, Store
+    from llm_optimize.core.protocols import ChatModel, EmbeddingModel, Store
     from llm_optimize.sweep.options import Options
     from llm_optimize.sweep.plan import Course, Plan
     from llm_optimize.sweep.space import Space
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Sweep", "carry_out"]
 
 _TASK = "Find the prompt and the settings of a chat request whose answer comes closest to the wanted one."
-_PROBES = 6  # tiny requests per field at most
+_VECTORS = "vectors.db"
 _KILO, _MEGA = 1000, 1_000_000
 
 
@@ -112,7 +116,7 @@ class _Ready:
         named += [(f"system_prompts[{i}]", one) for i, one in enumerate(sweep.space.system_prompts)]
         check_slots(named, inputs)
         measures = measures_of(
-            options.similarity, wanted, embedding=options.embedding, judge=options.judge, take=options.take
+            options.similarity, wanted, embedding=_embedding(options), judge=options.judge, take=options.take
         )
         sweep.plan.course(sweep.space, options)
         store = open_store(options.store)
@@ -213,6 +217,14 @@ class _Ready:
         }
 
 
+def _embedding(options: Options) -> EmbeddingModel | None:
+    """Return the model for the cosine, its vectors kept beside the studies unless they cost nothing to make."""
+    if options.similarity != "cosine":
+        return None
+    model = open_embedding("lexical" if options.embedding is None else options.embedding, OpenAIEmbedding)
+    return model if isinstance(model, LexicalEmbedding) else CachedEmbedding(model, default_path().parent / _VECTORS)
+
+
 def _found(sweep: Sweep, kept: Mapping[str, Any] | None) -> tuple[Finding, ...]:
     """Return what is known of the fields: from the log, declared, or by a probe."""
     if kept is not None:
@@ -228,7 +240,10 @@ def _found(sweep: Sweep, kept: Mapping[str, Any] | None) -> tuple[Finding, ...]:
     chat = sweep.endpoint.chat()
     if not wanted or chat is None or not fields:
         return ()
-    return tuple(probe(chat, {name: one.ends for name, one in fields.items() if name in FIELDS or one.count != 1}))
+    ends = {name: one.ends for name, one in fields.items() if name in FIELDS or one.count != 1}
+    if sweep.options.verbose:
+        sweep.options.say(words(sweep.options.language).probing.format(calls=probes(len(ends))))
+    return tuple(probe(chat, ends))
 
 
 def _kept(store: Store, name: str) -> Mapping[str, Any] | None:

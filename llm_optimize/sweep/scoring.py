@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.types import Evaluation, Failure, Usage
 from llm_optimize.errors import ContextTooLong, ModelError, ModelRefused
+from llm_optimize.sweep.watching import settings_line
 from llm_optimize.targets.chat_call import ChatCall
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class CallScorer:
             return Failure("too_long", str(error))
         except ModelRefused as error:
             # With its settings, as the next pair may well be accepted: failures alike in a row end a study.
-            return Failure("refused", f"{error} (settings {dict(call.settings)})")
+            return Failure("refused", f"{error} [{settings_line(call.settings)}]")
         except ModelError as error:
             return Failure("no_answer", str(error).partition(_GAVE_UP)[0])
 

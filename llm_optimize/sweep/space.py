@@ -106,7 +106,7 @@ class Space:
     def decode(self, values: Sequence[Value]) -> ChatCall:
         """Return the pair that an engine's values stand for."""
         given = iter(values)
-        chosen = {name: one.at(0) if one.domain is None else one.decode(next(given)) for name, one in self.axes}  # type: ignore[union-attr]  # a range without steps has a domain
+        chosen = {name: one.at(0) if one.domain is None else one.decode(next(given)) for name, one in self.axes}
         return self._call(chosen)
 
     def encode(self, text: str) -> tuple[Value, ...]:

@@ -11,7 +11,7 @@ from llm_optimize.core.types import Evaluation
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from llm_optimize.core.events import Event
@@ -23,7 +23,7 @@ __all__ = ["Lines", "Rows", "settings_line"]
 _RESULTS = "results.jsonl"
 
 
-def settings_line(settings: dict[str, Any]) -> str:
+def settings_line(settings: Mapping[str, Any]) -> str:
     """Return settings in a line: ``temperature=0.3 top_k=15``."""
     return " ".join(
         f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in settings.items()
@@ -57,7 +57,7 @@ class Lines:
     def _told(self, id_: int, outcome: Outcome) -> None:
         shown = settings_line(self._known.get(id_, {}))
         if not isinstance(outcome, Evaluation):
-            self.say(self.words.failed.format(id=id_, why=f"{outcome.kind}: {outcome.message}", settings=shown))
+            self.say(self.words.failed.format(id=id_, why=f"{outcome.kind}: {outcome.message}"))
             return
         better = self._best is None or outcome.score > self._best
         self._best = outcome.score if better else self._best

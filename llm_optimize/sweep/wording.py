@@ -51,13 +51,13 @@ class Words:
 
 _ENGLISH = Words(
     forecast="{pairs} pairs, {calls} calls of {model}, about {tokens} tokens, {price}",
-    probing="and up to {calls} tiny requests to find out which fields have an effect",
+    probing="up to {calls} tiny requests come first, to find out which fields have an effect",
     price="${dollars:.2g}",
     price_unknown="price unknown",
     no_effect="no effect: {field} ({why}); it is not sent and not searched",
     unclear="unclear whether {field} has an effect: {why}",
     scored="#{id} similarity {similarity:.4f}{mark}  {settings}",
-    failed="#{id} failed: {why}  {settings}",
+    failed="#{id} failed: {why}",
     stopped="stopped: {reason}",
     best="Best settings found:",
     nothing="No request succeeded, so there are no best settings: {why}",
@@ -67,13 +67,13 @@ _ENGLISH = Words(
 )
 _GERMAN = Words(
     forecast="{pairs} Paare, {calls} Anfragen an {model}, etwa {tokens} Tokens, {price}",
-    probing="und bis zu {calls} winzige Anfragen, um zu prüfen, welche Felder wirken",
+    probing="zuerst bis zu {calls} winzige Anfragen, um zu prüfen, welche Felder wirken",
     price="{dollars:.2g} US-Dollar",
     price_unknown="Preis unbekannt",
     no_effect="Ohne Wirkung: {field} ({why}); das Feld wird nicht gesendet und nicht durchsucht",
     unclear="Unklar, ob {field} wirkt: {why}",
     scored="#{id} Ähnlichkeit {similarity:.4f}{mark}  {settings}",
-    failed="#{id} fehlgeschlagen: {why}  {settings}",
+    failed="#{id} fehlgeschlagen: {why}",
     stopped="Beendet: {reason}",
     best="Beste gefundene Parameter:",
     nothing="Keine Anfrage war erfolgreich, es gibt also keine besten Parameter: {why}",

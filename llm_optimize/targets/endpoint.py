@@ -10,6 +10,7 @@ from llm_optimize.core.checks import check_number
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.clients import client_of
 from llm_optimize.llm.endpoint import check_url, resolve, split_name
+from llm_optimize.llm.gate import is_loopback
 from llm_optimize.llm.limited import Limited
 from llm_optimize.llm.openai import OpenAIChat
 from llm_optimize.llm.retrying import Retrying
@@ -90,11 +91,13 @@ class Endpoint:
     def connect(self) -> ChatModel:
         """Return the model with everything that stands between a study and the socket.
 
-        Nothing is answered from a cache: a repeat is there to show how answers differ.
+        Nothing is answered from a cache: a repeat is there to show how answers differ. A server on this machine costs
+        nothing unless ``prices`` says so.
         """
         chat = self.chat()
         target = self.model if chat is None else Limited(Retrying(chat, attempts=self.attempts))
-        return llm.connect(target, prices=self.prices, role="target", cache=False)
+        prices = {self.name: (0.0, 0.0)} if self.prices is None and is_loopback(self.base_url) else self.prices
+        return llm.connect(target, prices=prices, role="target", cache=False)
 
 
 def base_of(url: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.llm.openai import OpenAIChat
 
-__all__ = ["Finding", "probe"]
+__all__ = ["Finding", "probe", "probes"]
 
 _NONSENSE = {"no": "such value"}
 _LENGTH = 32  # tokens of the answers that are compared: enough for a penalty on repetition to show
@@ -56,15 +56,22 @@ def probe(chat: OpenAIChat, ends: Mapping[str, tuple[Any, Any]]) -> list[Finding
 
     Args:
         chat: the endpoint, without retries.
-        ends: field -> two values that may be sent, as far apart as possible.
+        ends: field -> two values that may be sent, as far apart as possible. Limits on tokens are left out: under
+            which name an endpoint wants them is found out with the first call.
 
     Raises:
         ModelError: the endpoint cannot be reached, or refuses the key.
     """
+    ends = {name: pair for name, pair in ends.items() if name not in _CAPS}
     plain = _tiny({name: low for name, (low, _) in ends.items()})
     all_taken = chat.objection(plain) is None
     answers = _Answers(chat)
     return [_judged(chat, answers, name, *pair, taken=all_taken) for name, pair in ends.items()]
+
+
+def probes(fields: int) -> int:
+    """Return how many requests a probe of that many fields makes at most."""
+    return 1 + 2 * fields + 2 + 2 * fields
 
 
 def _judged(chat: OpenAIChat, answers: _Answers, name: str, low: object, high: object, *, taken: bool) -> Finding:  # noqa: PLR0913 - a field with its two values

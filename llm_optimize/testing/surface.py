@@ -31,8 +31,8 @@ __all__ = ["BEST", "SCALES", "WANTED", "Surface", "default_surface"]
 
 WANTED = (
     "The harbour lies quiet in the early morning, and the first boats come back with the night's catch. On the quay "
-    "the baker opens his shop; the smell of bread drifts over the water. A dog sleeps beside the ropes, a child counts the "
-    "gulls, and the old keeper of the lighthouse writes the weather into his book: wind from the west, clear, no swell."
+    "the baker opens his shop; the smell of bread drifts over the water. A dog sleeps beside the ropes, a child counts "
+    "the gulls, and the old keeper of the lighthouse writes the weather into his book: wind from the west, clear."
 )
 BEST: Mapping[str, float] = {
     "temperature": 0.3,
@@ -69,7 +69,7 @@ class Surface:
         peak: the similarity at the best settings.
         seed: of the noise.
         prompts: how much of the similarity a prompt is worth, by a part of its text; 1 for others.
-        asked: how often each body was asked.
+        asked: how often each request was asked, as far as its fields are honoured; with a seed equal ones are alike.
     """
 
     wanted: str = WANTED
@@ -89,9 +89,11 @@ class Surface:
         wrong = self._wrong(body)
         if wrong:
             return Answer(wrong, status=400)
-        key = json.dumps(body, sort_keys=True)
+        heeded = {name: value for name, value in body.items() if name in self.honoured or name == "messages"}
+        key = json.dumps(heeded, sort_keys=True)
         with self._lock:
             times, self.asked[key] = self.asked[key], self.asked[key] + 1
+        times = 0 if "seed" in heeded else times
         return self.answer(self.value(body), f"{self.seed} {key} {times}", self._at(body, "temperature"))
 
     def value(self, settings: Mapping[str, Any]) -> float:
