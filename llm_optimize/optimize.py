@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from llm_optimize import llm
 from llm_optimize.core.consulting import Consult, Dialog
 from llm_optimize.core.printing import Printer
-from llm_optimize.core.result import Result
+from llm_optimize.core.result import Result as CoreResult
 from llm_optimize.core.stopping import AnyOf, MaxSteps, TargetScore
 from llm_optimize.core.study import Study
 from llm_optimize.core.types import Problem
@@ -28,10 +29,12 @@ from llm_optimize.proposers.constraints import as_constraints, check_start
 from llm_optimize.proposers.default import Beginning, default_proposer, made
 from llm_optimize.proposers.forecast import announce, chats_of, first_past
 from llm_optimize.proposers.prompts import HUMAN_OPTIMIZATION_PROMPT, SYSTEM_PROMPT
+from llm_optimize.report.writing import write_report
 from llm_optimize.scorers.formats import JsonSchema
 from llm_optimize.stores.opening import open_store
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping, Sequence
 
     from pydantic import BaseModel
@@ -45,6 +48,39 @@ if TYPE_CHECKING:
 __all__ = ["Result", "build", "conclude", "run"]
 
 _LOG = logging.getLogger("llm_optimize")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result(CoreResult):
+    """What a run came to, and where its log is.
+
+    Attributes:
+        store: holds the study; None where it is not known, then there is nothing to make a report from.
+    """
+
+    store: Store | None = None
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report of the study, in the format that the file's name ends with, and return the file's path.
+
+        Args:
+            path: ``.html`` (one self-contained file; needs the extra ``report``), ``.md``, ``.csv``, ``.json`` or
+                ``.png`` (needs the extra ``png``); a file that is there is replaced.
+
+        Raises:
+            BadInput: the file cannot be written, or a package for the format is missing.
+
+        Example:
+            >>> import tempfile
+            >>> from llm_optimize import ScriptedModel, optimize
+            >>> result = optimize.run("t", "q", len, "abc", 0, ScriptedModel([]), False, store=None)
+            >>> result.report(tempfile.mkdtemp() + "/report.md").read_text().splitlines()[2]
+            '- from 3 (x0), which nothing has beaten in 1 evaluation'
+        """
+        if self.store is None:
+            msg = f"report: this result does not know its store: llm-optimize report {self.study} --store PATH"
+            raise BadInput(msg)
+        return write_report(self.store, self.study, path)
 
 
 def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the predecessor's, in its order
@@ -157,7 +193,7 @@ def conclude(study: Study, ending: Ending) -> Result:
     if ending.interrupted:
         llm.requests.interrupt()  # worker threads may wait between retries; nobody waits for them any more
     result = Result(
-        study.last, ending.reason, study.name, ending.error, ending.interrupted, confidence=study.confidence
+        study.last, ending.reason, study.name, ending.error, ending.interrupted, study.confidence, study.store
     )
     if isinstance(ending.error, BadInput) and not study.last.trials:
         raise ending.error

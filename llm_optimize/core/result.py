@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.notebook import history_html
 from llm_optimize.core.pareto import front
 from llm_optimize.core.verdict import best_score, gain, verdict
 
@@ -99,6 +100,10 @@ class Result:
             ['abc']
         """
         return front(self.history.trials, names)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return history_html(self.history, name=self.study, reason=self.reason, confidence=self.confidence)
 
     def __iter__(self) -> Iterator[Any]:
         """Unpack as ``best_score, scores, best_x``."""

@@ -16,6 +16,7 @@ from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
 from llm_optimize.core.loop import Loop
 from llm_optimize.core.metering import entered
 from llm_optimize.core.noise import Noise, policy
+from llm_optimize.core.notebook import history_html
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.order import Order
 from llm_optimize.core.plan import Ending, Plan
@@ -127,6 +128,11 @@ class Study:
     def name(self) -> str:
         """The study's name in its store."""
         return self._journal.study
+
+    @property
+    def store(self) -> Store:
+        """Where its log is kept."""
+        return self._journal.store
 
     @property
     def history(self) -> History:
@@ -295,6 +301,10 @@ class Study:
             self._is_open = False
             self._flying.clear()
             self._journal.close(reason)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; the study is not opened by it."""
+        return history_html(self.last, name=self.name, reason=self.last.reason or "", confidence=self.confidence)
 
     def __enter__(self) -> Self:
         """Open the study."""

@@ -1,0 +1,88 @@
+"""Which idea came from which: the candidates as a graph of chains, one lane for each, the best one's first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_optimize.core.history import History
+    from llm_optimize.core.types import Trial
+
+__all__ = ["ancestry", "lineage"]
+
+_MOST = 240  # nodes that a drawing shows
+
+
+def ancestry(history: History, candidate_id: int) -> list[int]:
+    """Return the ids from the first known ancestor down to the candidate itself."""
+    line: list[int] = []
+    trial = history.trial(candidate_id)
+    while trial is not None and trial.id not in line:
+        line.append(trial.id)
+        parent = trial.candidate.parent
+        trial = None if parent is None else history.trial(parent)
+    return line[::-1]
+
+
+def lineage(history: History, most: int = _MOST) -> dict[str, Any]:
+    """Return the graph, or its most important part: the best candidates and all their ancestors.
+
+    Returns:
+        ``best``: the best one's ancestry, oldest first. ``nodes``: [id, place, lane, parent or None], ordered by id,
+        places 0, 1, ...; a candidate continues its parent's lane if it leads on to the best of its descendants.
+        ``of``: how many candidates there are in all. ``linked``: how many of them have a parent.
+    """
+    trials = sorted(history.trials, key=lambda trial: trial.id)
+    linked = sum(trial.candidate.parent is not None for trial in trials)
+    best = [] if history.best is None else ancestry(history, history.best.id)
+    kept = {trial.id for trial in trials} if len(trials) <= most else _important(history, best, most)
+    shown = [trial for trial in trials if trial.id in kept]
+    return {"best": best, "nodes": _placed(shown, best), "of": len(trials), "linked": linked}
+
+
+def _important(history: History, best: Sequence[int], most: int) -> set[int]:
+    kept = set(best[-most:])
+    for trial in history.top(most):
+        line = set(ancestry(history, trial.id))
+        if len(kept | line) <= most:
+            kept |= line
+    return kept
+
+
+def _placed(trials: Sequence[Trial], best: Sequence[int]) -> list[list[int | None]]:
+    place = {trial.id: number for number, trial in enumerate(trials)}
+    parent = {one.id: one.candidate.parent if one.candidate.parent in place else None for one in trials}
+    heirs, last = _heirs(trials, parent, set(best))
+    ends: list[int] = []  # by lane: the place up to which it is taken
+    lane: dict[int, int] = {}
+    first = [one.id for one in trials if one.id in set(best)][:1]
+    for one in [*first, *(trial.id for trial in trials if trial.id not in first)]:
+        above = parent[one]
+        if above is not None and heirs.get(above) == one and above in lane:
+            lane[one] = lane[above]
+            continue
+        begins = place[one] if above is None else place[above]
+        free = next((number for number, end in enumerate(ends) if end < begins), len(ends))
+        ends[free : free + 1] = [last[one]]
+        lane[one] = free
+    return [[one.id, place[one.id], lane[one.id], parent[one.id]] for one in trials]
+
+
+def _heirs(
+    trials: Sequence[Trial], parent: dict[int, int | None], best: set[int]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Return, by id, the child that continues its lane, and the place at which the lane that it begins ends."""
+    worth: dict[int, tuple[bool, float]] = {}
+    heirs: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for place, trial in reversed(list(enumerate(trials))):
+        one, heir = trial.id, heirs.get(trial.id)
+        own = (one in best, float("-inf") if trial.score is None else trial.score)
+        worth[one] = own if heir is None else max(own, worth[heir])
+        last[one] = place if heir is None else last[heir]
+        above = parent[one]
+        if above is not None and (above not in heirs or worth[one] >= worth[heirs[above]]):
+            heirs[above] = one
+    return heirs, last
