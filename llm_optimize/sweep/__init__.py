@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 from llm_optimize.sweep.dimensions import parse_dimension
-from llm_optimize.sweep.front import BOUNDS, MODEL, URL, NuxAI, find_parameters, optimize
+from llm_optimize.sweep.front import BOUNDS, MAX_TOKENS, MODEL, URL, NuxAI, find_parameters, optimize
 from llm_optimize.sweep.options import More
 from llm_optimize.sweep.outcome import SweepResult
 from llm_optimize.sweep.plan import SEARCHES
 
 __all__ = [
     "BOUNDS",
+    "MAX_TOKENS",
     "MODEL",
     "SEARCHES",
     "URL",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.sweep.outcome import SweepResult
 
-__all__ = ["BOUNDS", "MODEL", "URL", "NuxAI", "find_parameters", "optimize"]
+__all__ = ["BOUNDS", "MAX_TOKENS", "MODEL", "URL", "NuxAI", "find_parameters", "optimize"]
 
 URL = "http://localhost:11434/v1/chat/completions"
 """The endpoint of :func:`find_parameters`: Ollama's, on this machine."""
@@ -34,7 +34,9 @@ BOUNDS: Mapping[str, tuple[Any, ...]] = {
 }
 """What :func:`find_parameters` searches."""
 
-_MAX_TOKENS = 700
+MAX_TOKENS = 700
+"""The limit on the answers of :func:`find_parameters`."""
+
 _SEED = 1
 _ALIASES = {"chatgpt": "chatgpt-4o-latest"}
 _HIGHEST = 1.0
@@ -132,7 +134,7 @@ def find_parameters(  # noqa: PLR0913, PLR0917 - the predecessor's constants as 
     """
     check_whole("init_points", init_points, 1)
     check_whole("n_iter", n_iter, 0)
-    fixed = {"max_tokens": _MAX_TOKENS} if settings is None else settings
+    fixed = {"max_tokens": MAX_TOKENS} if settings is None else settings
     space = Space.of(
         texts_of("prompt", prompt),
         texts_of("system_prompt", system_prompt, empty=True),

@@ -46,6 +46,7 @@ class More(TypedDict, total=False):
     folder: str | Path | None
     language: Language
     verbose: bool
+    closing: bool
     say: Callable[[str], None]
 
 
@@ -77,7 +78,8 @@ class Options:
         prices: dollars per million tokens by model.
         folder: where the results are written; None for nowhere.
         language: of what is said, ``en`` or ``de``.
-        verbose: say the forecast, each pair and the ranking.
+        verbose: say the forecast and each pair.
+        closing: say the ranking and the last lines as well.
         say: how.
     """
 
@@ -104,6 +106,7 @@ class Options:
     folder: str | Path | None = "results"
     language: Language = "en"
     verbose: bool = True
+    closing: bool = True
     say: Callable[[str], None] = print
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llm_optimize.core.history import History
-    from llm_optimize.core.result import Result
     from llm_optimize.core.types import Usage
+    from llm_optimize.optimize import Result
     from llm_optimize.report.pairs import Pair
     from llm_optimize.sweep.wording import Words
     from llm_optimize.targets.probing import Finding
@@ -26,7 +27,7 @@ __all__ = ["SweepResult"]
 
 _SHOWN = 20
 _WIDE = 100  # characters of a failure in the ranking
-_FILES = ("results.json", "results.jsonl", "best.json", "best.sh")
+_PAGE, _TEMPLATES = "index.html", "jinja2"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,8 +136,18 @@ class SweepResult:
             return "\n".join([*silent, said.nothing.format(why=self._trouble())])
         return "\n".join([*silent, said.body, json.dumps(self.body, ensure_ascii=False), said.best, str(self.max)])
 
+    def report(self, path: str | Path) -> Path:
+        """Write the report, see :meth:`llm_optimize.optimize.Result.report`.
+
+        Raises:
+            BadInput: the file cannot be written, or a package for the format is missing.
+        """
+        return self.result.report(path)
+
     def save(self, folder: str | Path) -> list[Path]:
         """Write ``results.json``, and of the best the request body (``best.json``) and the command (``best.sh``).
+
+        And ``index.html``, the report, where the extra ``report`` is installed.
 
         Returns:
             The files.
@@ -149,7 +160,8 @@ class SweepResult:
             content |= {"best.json": json.dumps(best, ensure_ascii=False, indent=2), "best.sh": self.curl}
         for name, text in content.items():
             (place / name).write_text(text + "\n", encoding="utf-8")
-        return [place / name for name in content]
+        page = [self.report(place / _PAGE)] if find_spec(_TEMPLATES) is not None else []
+        return [*(place / name for name in content), *page]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the ranking as JSON values: id, prompt, settings, response, similarity, tokens, seconds, and more."""

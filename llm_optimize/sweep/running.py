@@ -83,12 +83,10 @@ def carry_out(sweep: Sweep) -> SweepResult:
         ready.inputs, ready.findings, sweep.options.language,
     )  # fmt: skip
     if rows is not None:
-        ready.say(
-            words(sweep.options.language).saved.format(
-                files=", ".join(map(str, [*result.save(rows.folder), rows.path]))
-            )
-        )
-    ready.say(str(result))
+        files = ", ".join(map(str, [*result.save(rows.folder), rows.path]))
+        ready.say(words(sweep.options.language).saved.format(files=files))
+    if sweep.options.closing:
+        ready.say(str(result))
     return result
 
 
@@ -204,7 +202,7 @@ class _Ready:
     def settings(self) -> dict[str, Any]:
         """Return what the log keeps of the sweep beside its trials."""
         return {
-            "wanted": [row[0] if len(row) == 1 else list(row) for row in self.wanted],
+            "wanted": list(self.wanted[0]) if len(self.wanted) == 1 else [row[0] for row in self.wanted],
             "inputs": [dict(one) for one in self.inputs],
             "model": self.sweep.endpoint.name,
             "base_url": self.sweep.endpoint.base_url,

@@ -1,7 +1,7 @@
 """The search for sampling settings against bayesian-optimization, and against the grid.
 
-Five settings of a stand-in whose answer depends smoothly on them (``llm_optimize.testing.surface``), with the scatter of
-temperature 0.7; each seed has a best of its own. For each seed:
+Five settings of a stand-in whose answer depends smoothly on them (``llm_optimize.testing.surface``), with the scatter
+of temperature 0.7; each seed has a best of its own. For each seed:
 
 - ours: ``sweep.optimize(search="gp")`` with 5 + 25 evaluations;
 - theirs: ``BayesianOptimization(f, pbounds, random_state=seed)``, ``maximize(init_points=5, n_iter=25)``, top_k cut to
@@ -146,16 +146,16 @@ def line(name: str, values) -> str:
     return f"{name:<34} median {statistics.median(values):.4f}  95 % interval {low:.4f} .. {high:.4f}"
 
 
-def compare(seeds: int) -> dict[str, list[float]]:
+def compare(seeds: int, evaluations: int = 30) -> dict[str, list[float]]:
     """Both searches on every seed; prints the figures."""
-    pairs = [(ours(seed), theirs(seed)) for seed in range(seeds)]
+    pairs = [(ours(seed, evaluations), theirs(seed, evaluations)) for seed in range(seeds)]
     figures = {
         "ours, true": [one.true for one, _ in pairs],
         "bayesian-optimization, true": [other.true for _, other in pairs],
         "ours, seen": [one.seen for one, _ in pairs],
         "bayesian-optimization, seen": [other.seen for _, other in pairs],
     }
-    print(f"30 evaluations, {seeds} seeds, scatter {_NOISE}")
+    print(f"{evaluations} evaluations, {seeds} seeds, scatter {_NOISE}")
     for name, values in figures.items():
         print(line(name, values))
     print(line("difference, true (paired)", [one.true - other.true for one, other in pairs]))
@@ -171,7 +171,7 @@ def against_grid(seeds: int, levels=LEVELS) -> list[float]:
         whole = grid(seed, levels)
         size = len(whole.course)
         allowed = int(SHARE * size)
-        found = ours(seed, min(60, allowed))
+        found = ours(seed, min(60, max(6, allowed)))
         needed = next((i for i, value in enumerate(found.course, 1) if value >= whole.true), None)
         shares.append(needed / size if needed else 1.0)
         print(
@@ -189,7 +189,12 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--grid-seeds", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="one seed, a grid of 32, 10 evaluations")
     options = parser.parse_args(argv)
+    if options.quick:
+        compare(1, 10)
+        against_grid(1, {name: low_and_high[1:3] for name, low_and_high in LEVELS.items()})
+        return 0
     if options.seeds:
         compare(options.seeds)
     if options.grid_seeds:
