@@ -26,27 +26,28 @@ def asked(server):
     return [json.dumps(one.body, sort_keys=True) for one in server.requests]
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_a_sweep_killed_at_500_of_1000_makes_500_more(tmp_path, workers):
-    """SIGKILL after 500 evaluations; the resumed sweep makes the other 500 requests, none of them twice."""
+@pytest.mark.parametrize(("pairs", "workers"), [(1000, 1), (120, 4)])
+def test_a_sweep_killed_halfway_makes_the_other_half_of_its_requests(tmp_path, pairs, workers):
+    """SIGKILL after 500 of 1,000 evaluations; the resumed sweep makes exactly the other 500 requests."""
     with ScriptedServer(lambda body, index: f"word {body['top_k']}", models=("m",)) as server:
-        words = (server.url, tmp_path / "sweep.db", "word 7", workers)
-        first = session(*words, 500)
+        words = (server.url, tmp_path / "sweep.db", "word 2", pairs, workers)
+        first = session(*words, pairs // 2)
         assert first.stdout.readline() == "waiting\n"
         first.kill()
         first.wait()
         first.stdout.close()
         # What several workers had in flight when they died is asked again under its key, and not charged again.
         before = len(server.requests)
-        assert 500 <= before < 500 + workers
+        assert pairs // 2 <= before < pairs // 2 + workers
         second = session(*words, 0)
-        assert second.communicate(timeout=300)[0] == "1000\n"
+        assert second.communicate(timeout=300)[0] == f"{pairs}\n"
         counts = server.counts()
-        assert counts["charged"] == 1000
-        assert len(set(asked(server))) == 1000
-        assert counts["requests"] - before == 500 if workers == 1 else counts["requests"] <= 1000 + workers
+        assert counts["charged"] == pairs
+        assert len(set(asked(server))) == pairs
+        assert counts["requests"] == pairs + counts["repeats"]
+        assert workers > 1 or counts["requests"] - before == pairs // 2
     rows = [json.loads(line) for line in Path("out/results.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert sorted(one["id"] for one in rows) == list(range(1000))
+    assert sorted(one["id"] for one in rows) == list(range(pairs))
     ranked = json.loads(Path("out/results.json").read_text(encoding="utf-8"))
-    assert len(ranked) == 1000
-    assert ranked[0]["settings"]["top_k"] == 7
+    assert len(ranked) == pairs
+    assert ranked[0]["settings"]["top_k"] == 2
