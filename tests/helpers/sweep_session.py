@@ -21,13 +21,21 @@ def main(url: str, store: str, target: str, *numbers: int) -> None:
         nonlocal told
         told += isinstance(event, Told)
         if told == stop_after and isinstance(event, Told):
+            say("waiting")
             threading.Event().wait()
 
-    sweep.optimize(
+    result = sweep.optimize(
         "m", base_url=url, user_prompts=["a", "b", "c", "d"], desired_output=target, similarity="token_f1",
         settings={"temperature": (0.1, 1.0, 0.1), "top_k": (1, pairs // 40)}, store=store, study="sweep", folder="out",
         parallel=parallel, verbose=False, probe=False, observers=(observe,),
     )  # fmt: skip
+    say(str(len(result.pairs)))
+
+
+def say(line: str) -> None:
+    """Write a line that the other side waits for."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
