@@ -122,20 +122,23 @@ def read_setting(text: str) -> tuple[str, object]:
         >>> read_setting("temperature=0.1..1.0:0.1"), read_setting("top_k=1..1000 log:4"), read_setting("seed=7")
         (('temperature', (0.1, 1.0, 0.1)), ('top_k', (1, 1000, 'log', 4)), ('seed', 7))
     """
-    name, sign, value = text.partition("=")
-    value, _, word = value.strip().partition(" ")
-    low, dots, rest = value.partition("..")
-    if not sign or not name.strip() or not value:
+    name, sign, written = text.partition("=")
+    name, written = name.strip(), written.strip()
+    if not sign or not name or not written:
         msg = f"--set {text!r}: write {_FORMS}"
         raise BadInput(msg)
+    if written.startswith(("[", "{", '"')):
+        return name, _value(written)
+    value, _, word = written.partition(" ")
+    low, dots, rest = value.partition("..")
     if not dots:
-        parts = [_value(one) for one in value.split(",")] if not value.startswith(("[", "{", '"')) else [_value(value)]
-        return name.strip(), parts[0] if len(parts) == 1 else parts
+        parts = [_value(one) for one in written.split(",")]
+        return name, parts[0] if len(parts) == 1 else parts
     high, _, step = rest.partition(":")
     kind, _, count = word.strip().partition(":")
     numbers = [_number(text, one) for one in (low, high, step) if one]
     more = [kind] if kind else []
-    return name.strip(), (*numbers, *more, *([_number(text, count)] if count else []))
+    return name, (*numbers, *more, *([_number(text, count)] if count else []))
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - a JSON value, or the text itself

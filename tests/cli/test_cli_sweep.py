@@ -64,9 +64,9 @@ def test_a_grid_from_the_command_line(cli, tmp_path):
     (tmp_path / "inputs.json").write_text('[{"x": "1"}, {"x": "2"}]', encoding="utf-8")
     with ScriptedServer(Surface(), models=("m",)) as server:
         words = (
-            "sweep", "--url", server.url, "--model", "m", "--prompt", "a {{x}}", "--prompt", "b {{x}}",
-            "--wanted", WANTED, "--set", "temperature=0.2..0.4:0.1", "--inputs", "inputs.json", "--json", "--study", "one", "--out", "here",
-            "--similarity", "ratio",
+            "sweep", "--url", server.url, "--model", "m", "--prompt", "a {{x}}", "--prompt", "b {{x}}", "--json",
+            "--wanted", WANTED, "--set", "temperature=0.2..0.4:0.1", "--inputs", "inputs.json", "--study", "one",
+            "--out", "here", "--similarity", "ratio",
         )  # fmt: skip
         done = cli(*words, "--budget-evals", 2)
         assert len(done.stdout.splitlines()) == 3
