@@ -102,8 +102,11 @@ def _suggest(
 
 def _share(noise: float | None, scores: Array) -> float | None:
     """Return the noise as a share of the scores' variance: what a process over standardized scores knows it as."""
-    variance = float(scores.var())
-    return None if noise is None or not variance else min(noise**2 / variance, 1.0)
+    if noise is None:
+        return None  # nor is the variance looked at: that of scores near the end of the floats is beyond it
+    with numpy().errstate(over="ignore"):
+        variance = float(scores.var())
+    return min(noise**2 / variance, 1.0) if 0 < variance < math.inf else None
 
 
 def _search(space: Space, data: _Data, *, turn: int, local: bool) -> _Search:
