@@ -352,6 +352,25 @@ def test_resume() -> None:
     assert "12 evaluations for 12 different vectors" in shown
 
 
+def test_find_parameters() -> None:
+    """The search on a stand-in ends with the German heading, the settings, and a ready request body."""
+    shown = run(str(EXAMPLES / "find_parameters.py"), "--demo", "--n-iter", "3").stdout.splitlines()
+    assert shown[-2] == "Beste gefundene Parameter:"
+    best = ast.literal_eval(shown[-1])
+    assert best["params"].keys() == {"temperature", "top_p", "frequency_penalty", "presence_penalty", "top_k"}
+    assert json.loads(Path("results/best.json").read_text(encoding="utf-8"))["body"]["max_tokens"] == 700
+
+
+def test_sweep_prompts() -> None:
+    """All eight pairs are ranked, the better prompt first, with their spread; the files and the page are there."""
+    run(str(EXAMPLES / "sweep_prompts.py"), "--demo")
+    rows = json.loads(Path("results/results.json").read_text(encoding="utf-8"))
+    assert len(rows) == 8
+    assert rows[0]["prompt"].startswith("Retell")
+    assert all(row["n"] == 2 and row["spread"] is not None for row in rows)
+    assert "<html" in Path("results/index.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("as_task", [False, True])
 def test_prompt_dataset(as_task) -> None:
     """A prompt that asks for the label alone beats x0, a lost slot is never asked, the verdict rests on sealed mail."""

@@ -39,6 +39,7 @@ __all__ = ["OpenAIChat"]
 _CONNECT_SECONDS = 10.0
 _LISTING_SECONDS = 5.0
 _LISTED = 8
+_NOT_ABOUT_FIELDS = frozenset({401, 403, 404, 407, 408, 429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,34 @@ class OpenAIChat:
                 raise ModelRefused(_unknown(self.model, url, names)) from error
         except ValueError:
             return  # an answer of some kind: the first real call will say what is wrong with it
+
+    def objection(self, fields: Mapping[str, Any]) -> str | None:
+        """Return what the server says against a tiny request with these fields, None where it answers.
+
+        Unlike :meth:`complete` this leaves nothing out that is refused, and remembers nothing.
+
+        Raises:
+            BadInput: the endpoint cannot work.
+            ModelUnavailable: the server cannot be reached, or is busy.
+            ModelRefused: it does not accept the key.
+        """
+        import openai  # noqa: PLC0415 - heavy: only loaded by those who call a model
+
+        client, url, _ = self._connected()
+        said: Any = messages_body((Message("user", "Hi"),))
+        try:
+            client.chat.completions.create(
+                model=self.model, messages=said, extra_body=dict(fields), timeout=self._timeout({})
+            )
+        except openai.APIStatusError as error:
+            if error.status_code in _NOT_ABOUT_FIELDS:
+                raise translate(error, url, self.model) from error
+            return str(error)
+        except openai.OpenAIError as error:
+            raise translate(error, url, self.model) from error
+        except ValueError:
+            return None  # an answer of some kind
+        return None
 
     def _judge_listing(self, error: ModelError) -> None:
         # Many servers have no list of models; only no connection and a refused key say that a chat would fail too.

@@ -53,13 +53,19 @@ _CONVERGED = 1e-6
 _OBLONG = 5.0
 _CLOSE = 0.01  # of the range: what lies nearer to a better point is left to the local search
 _REFIT = 10
+_LEAST_NOISE = 1e-8
+_MEASURED = 0.5  # standard deviation of the logarithm of a noise that was measured on a few repeats
 _NOISY = 1e-3  # where noise makes that share of the variance, differences between neighbours mean nothing
 
 _Told = tuple["Sequence[Value]", float]
 
 
 def suggest(
-    domains: Sequence[Domain], told: Sequence[_Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
+    domains: Sequence[Domain],
+    told: Sequence[_Told],
+    pending: Sequence[Sequence[Value]],
+    seed: Sequence[int],
+    noise: float | None = None,
 ) -> tuple[Value, ...]:
     """Return the values to try next.
 
@@ -68,13 +74,18 @@ def suggest(
         told: (values, score) in order of arrival; a higher score is better, and all are finite.
         pending: values under evaluation; the suggestion keeps away from them.
         seed: whole numbers >= 0; equal seeds and equal data give equal suggestions.
+        noise: standard deviation of a score, where it was measured.
     """
     with one_thread():
-        return _suggest(domains, told, pending, seed)
+        return _suggest(domains, told, pending, seed, noise)
 
 
 def _suggest(
-    domains: Sequence[Domain], told: Sequence[_Told], pending: Sequence[Sequence[Value]], seed: Sequence[int]
+    domains: Sequence[Domain],
+    told: Sequence[_Told],
+    pending: Sequence[Sequence[Value]],
+    seed: Sequence[int],
+    noise: float | None,
 ) -> tuple[Value, ...]:
     rng = numpy().random.default_rng(list(seed))
     space = Space.of(domains)
@@ -85,8 +96,17 @@ def _suggest(
     if count < first or not len(points):
         return space.values(_far_from(space, rng, numpy().vstack([points, waiting])))
     scores = numpy().array([score for _, score in told], dtype=float)
-    data = _Data(points, scores, waiting)
+    data = _Data(points, scores, waiting, _share(noise, scores))
     return space.values(_search(space, data, turn=count, local=count >= 2 * first).best(rng, data.best))
+
+
+def _share(noise: float | None, scores: Array) -> float | None:
+    """Return the noise as a share of the scores' variance: what a process over standardized scores knows it as."""
+    if noise is None:
+        return None  # nor is the variance looked at: that of scores near the end of the floats is beyond it
+    with numpy().errstate(over="ignore"):
+        variance = float(scores.var())
+    return min(noise**2 / variance, 1.0) if 0 < variance < math.inf else None
 
 
 def _search(space: Space, data: _Data, *, turn: int, local: bool) -> _Search:
@@ -95,6 +115,8 @@ def _search(space: Space, data: _Data, *, turn: int, local: bool) -> _Search:
     Local ones have two turns of three while the best is new, as long as progress lasts, and else one of two.
     """
     count = len(data.points)
+    if data.noise is not None and data.noise >= _NOISY:
+        return _searched(space, _global_frame(space, data, thinned=False), data, _settled(count))
     everywhere = _searched(space, _global_frame(space, data, thinned=True), data, _settled(count))
     if not local or space.choices.all():
         return everywhere
@@ -121,11 +143,12 @@ def _settled(count: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Told points with their scores, and points under evaluation."""
+    """Told points with their scores, points under evaluation, and the noise as a share of the variance if known."""
 
     points: Array
     scores: Array
     waiting: Array
+    noise: float | None = None
 
     @property
     def best(self) -> Array:
@@ -203,7 +226,8 @@ class _Frame:
 def _global_frame(space: Space, data: _Data, *, thinned: bool) -> _Frame:
     zero = 0.0 * space.high
     rows = _apart(space, data.points, data.scores) if thinned else numpy().arange(len(data.points))
-    return _Frame(zero, zero + 1.0, zero, space.high, rows, Prior(), clear=_CLOSE if thinned else 0.0)
+    prior = Prior() if data.noise is None else Prior(noise=max(data.noise, _LEAST_NOISE), noise_spread=_MEASURED)
+    return _Frame(zero, zero + 1.0, zero, space.high, rows, prior, clear=_CLOSE if thinned else 0.0)
 
 
 def _local_frame(space: Space, data: _Data, shape: Array) -> _Frame:

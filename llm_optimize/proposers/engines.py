@@ -87,12 +87,14 @@ def choose_engine(name: str, domains: Sequence[Domain], trials: int) -> str:
     return next(engine for engine, fits in fitting.items() if fits and installed(*_NEEDS[engine]))
 
 
-def suggest(
+def suggest(  # noqa: PLR0913 - what an engine is given
     engine: str,
     domains: Sequence[Domain],
     told: Sequence[_Told],
     pending: Sequence[Sequence[Value]] = (),
     seed: Sequence[int] = (0,),
+    *,
+    noise: float | None = None,
 ) -> tuple[Value, ...]:
     """Return the values to try next, one per domain, each inside its domain.
 
@@ -102,11 +104,15 @@ def suggest(
         told: (values, score) in order of arrival, the start first; higher is better, every score finite.
         pending: values that are being evaluated; engines that can keep away from them.
         seed: whole numbers >= 0; equal seeds and equal data give equal suggestions.
+        noise: the standard deviation of a score of unchanged values, in units of the score, where it was measured;
+            for the Gaussian process. None leaves it to the engine to find out.
 
     Example:
         >>> suggest("random", [Integer(1, 3)], [], seed=(7,)) in [(1,), (2,), (3,)]
         True
     """
+    if engine == "gp":
+        return bayesian.suggest(domains, told, pending, seed, noise)
     return _SUGGEST[engine](domains, told, pending, seed)
 
 

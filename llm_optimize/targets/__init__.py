@@ -1,1 +1,1 @@
-"""Systems under optimization, built from models, scorers, proposers and retrieval."""
+"""Systems under optimization: what a candidate steers, built from the floors below."""
