@@ -12,7 +12,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llm_optimize import constants, core, errors, eval_utils, llm, optimize, proposers, sandbox, scorers, stores
+    from llm_optimize import (
+        constants,
+        core,
+        distill,
+        errors,
+        eval_utils,
+        export,
+        finetune,
+        llm,
+        optimize,
+        proposers,
+        report,
+        retrieval,
+        sandbox,
+        scorers,
+        stores,
+        sweep,
+        targets,
+    )
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.chat import Message, Reply, Request
     from llm_optimize.core.history import History
@@ -44,16 +62,22 @@ if TYPE_CHECKING:
     from llm_optimize.proposers.parents.softmax import Softmax
     from llm_optimize.proposers.parents.tournament import Tournament
     from llm_optimize.proposers.parents.widening import Widening
+    from llm_optimize.proposers.population import PopulationProposer
     from llm_optimize.proposers.portfolio import Portfolio
     from llm_optimize.proposers.repair import Repair
     from llm_optimize.proposers.window import Window
     from llm_optimize.proposers.windows.diverse import Diverse
+    from llm_optimize.proposers.windows.near import Near
     from llm_optimize.proposers.windows.recent import Recent
     from llm_optimize.proposers.windows.top import Top
     from llm_optimize.sandbox import Finished, Limits, Sandbox
     from llm_optimize.scorers.combining import Minimize
+    from llm_optimize.scorers.command import CommandScorer
     from llm_optimize.stores.memory import MemoryStore
     from llm_optimize.stores.sqlite import SQLiteStore
+    from llm_optimize.sweep import SweepResult
+    from llm_optimize.targets.document_qa import DocumentQA
+    from llm_optimize.targets.prompt_population import PromptSearch
     from llm_optimize.text.tunables import Box
 
 __all__ = [
@@ -67,8 +91,10 @@ __all__ = [
     "Budget",
     "Candidate",
     "ChatProposer",
+    "CommandScorer",
     "Crossover",
     "Diverse",
+    "DocumentQA",
     "Draft",
     "Edits",
     "Escalation",
@@ -87,13 +113,16 @@ __all__ = [
     "MemoryStore",
     "Message",
     "Minimize",
+    "Near",
     "Noise",
     "Novelty",
     "NumericProposer",
     "ParetoFront",
     "Plateau",
+    "PopulationProposer",
     "Portfolio",
     "Problem",
+    "PromptSearch",
     "Proposal",
     "Quota",
     "Recent",
@@ -109,6 +138,7 @@ __all__ = [
     "StopFile",
     "Study",
     "Suspicious",
+    "SweepResult",
     "TargetScore",
     "Top",
     "Tournament",
@@ -121,14 +151,21 @@ __all__ = [
     "Window",
     "constants",
     "core",
+    "distill",
     "errors",
     "eval_utils",
+    "export",
+    "finetune",
     "llm",
     "optimize",
     "proposers",
+    "report",
+    "retrieval",
     "sandbox",
     "scorers",
     "stores",
+    "sweep",
+    "targets",
 ]
 
 _HOMES = {
@@ -163,16 +200,22 @@ _HOMES = {
     "proposers.parents.softmax": ("Softmax",),
     "proposers.parents.tournament": ("Tournament",),
     "proposers.parents.widening": ("Widening",),
+    "proposers.population": ("PopulationProposer",),
     "proposers.portfolio": ("Portfolio",),
     "proposers.repair": ("Repair",),
     "proposers.window": ("Window",),
     "proposers.windows.diverse": ("Diverse",),
+    "proposers.windows.near": ("Near",),
     "proposers.windows.recent": ("Recent",),
     "proposers.windows.top": ("Top",),
     "sandbox": ("Finished", "Limits", "Sandbox"),
     "scorers.combining": ("Minimize",),
+    "scorers.command": ("CommandScorer",),
     "stores.memory": ("MemoryStore",),
     "stores.sqlite": ("SQLiteStore",),
+    "sweep": ("SweepResult",),
+    "targets.document_qa": ("DocumentQA",),
+    "targets.prompt_population": ("PromptSearch",),
     "text.tunables": ("Box",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

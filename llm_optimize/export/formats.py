@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.export.improvements import Improvement
 
-__all__ = ["FORMATS", "Format", "Options", "pair_of", "rows"]
+__all__ = ["FORMATS", "Format", "Options", "Row", "pair_of", "rows"]
 
 Format = Literal["chat", "prompt-completion", "conversational", "dpo", "dpo-conversational", "openai-dpo", "inst"]
 """The formats.
@@ -35,6 +35,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _CUE = "\n\n### Rewritten:\n"
 
 Row = dict[str, Any]
+"""One line of a training file, as JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
