@@ -14,6 +14,7 @@ from llm_optimize.cli.studies import fold, opened_with, store_path, study_events
 from llm_optimize.cli.taskfile import load_task
 from llm_optimize.errors import BadInput
 from llm_optimize.optimize import Result
+from llm_optimize.report.pairs import is_sweep
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +61,9 @@ def _file(args: argparse.Namespace, settings: Mapping[str, Any]) -> str:
     if args.file is not None:
         return str(args.file)
     file = settings.get("file")
+    if file is None and is_sweep(settings):
+        msg = f"study {args.name!r} is a sweep: give the same `llm-optimize sweep` again with --study {args.name}"
+        raise BadInput(msg)
     if file is None:
         msg = (
             f"study {args.name!r} was not begun with `llm-optimize run`: call optimize.run(..., study={args.name!r}) "

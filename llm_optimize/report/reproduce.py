@@ -8,6 +8,8 @@ import shlex
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.report.pairs import is_sweep
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ def commands(log: Log) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     given = settings.get("command")
     if isinstance(given, str):
-        found.append(("Run it again", given))
+        found.append(("Run it again", f"llm-optimize {given}{_flags(settings.get('flags', {}))}"))
     elif isinstance(settings.get("file"), str):
         folder = settings.get("folder")
         before = f"cd {shlex.quote(folder)} && " if isinstance(folder, str) else ""
@@ -36,8 +38,13 @@ def commands(log: Log) -> list[tuple[str, str]]:
             kept = shlex.quote(f"{log.name}.jsonl")
             again = f"{before}llm-optimize export {name}{where} --exchanges {kept} && {run} --model recorded:{kept}"
             found.append(("The same run from its recorded replies, without a model", again))
-    if log.where:
+    if is_sweep(settings):
+        found.append(
+            ("Go on with it", f"llm-optimize sweep ... --study {name}{where}  # as it was given")
+        )
+    elif log.where:
         found.append(("Go on with it", f"llm-optimize resume {name}{where}"))
+    if log.where:
         found.append(("This report", f"llm-optimize report {name}{where} --format html -o report.html"))
     return [(label, _PASSWORD.sub("", text)) for label, text in found]
 

@@ -70,9 +70,12 @@ def test_a_grid_from_the_command_line(cli, tmp_path):
         )  # fmt: skip
         done = cli(*words, "--budget-evals", 2)
         assert len(done.stdout.splitlines()) == 3
+        resumed = cli("resume", "one")
         again = cli(*words)
         grid = [one for one in server.requests if one.body["messages"][0]["content"][:1] in "ab"]
     assert again.returncode == 0, again.stderr
+    assert resumed.returncode == 2
+    assert "give the same `llm-optimize sweep` again with --study one" in resumed.stderr
     rows = [json.loads(line) for line in again.stdout.splitlines()]
     assert len(rows) == 7
     assert rows[-1]["best"]["target"] == rows[0]["similarity"]

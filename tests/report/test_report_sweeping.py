@@ -117,3 +117,16 @@ def test_the_commands_repeat_the_study():
     assert ("in_force.max_steps", "3") in in_force(log)
     assert not any("secret" in value for _, value in in_force(log))
     assert "secret" not in json.dumps(report_data(log))
+
+
+def test_the_commands_of_other_kinds_of_study(tmp_path):
+    """A search that a command of its own began is repeated by that one; a sweep goes on by being given again."""
+    began = {"prompt": {"command": "prompt", "flags": {"prompt": "Sum up {text}."}}, "sweep": {"sweep": {"wanted": []}}}
+    with SQLiteStore(tmp_path / "studies.db") as store:
+        for name, settings in began.items():
+            Study(Problem("t", start="x"), None, len, store=store, name=name, stop=MaxSteps(0), settings=settings).run()
+        said = {name: dict(commands(read_log(store, name))) for name in began}
+    assert said["prompt"]["Run it again"] == "llm-optimize prompt --prompt 'Sum up {text}.'"
+    assert said["prompt"]["Go on with it"].startswith("llm-optimize resume prompt --store ")
+    assert said["sweep"]["Go on with it"].startswith("llm-optimize sweep ... --study sweep")
+    assert "Run it again" not in said["sweep"]
