@@ -88,7 +88,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rows", type=int, default=50_000)
-    parser.add_argument("--precision", default="f16", choices=["f32", "f16", "i8"])
+    parser.add_argument("--precision", default="f16", choices=["f32", "f16", "bf16", "i8"])
+    parser.add_argument("--adding", type=int, default=128)
     parser.add_argument("--searching", type=int, default=128)
     parser.add_argument("--directions", type=int, default=24)
     given = parser.parse_args()
@@ -96,7 +97,7 @@ def main():
     if importlib.util.find_spec("usearch") is None:
         print("the extra `ann` is not installed: the graph is left out", file=sys.stderr)
         return
-    settings = {"precision": given.precision, "searching": given.searching}
+    settings = {"precision": given.precision, "adding": given.adding, "searching": given.searching}
     graph(500 if given.quick else given.rows, 5 if given.quick else 200, given.directions, **settings)
 
 

@@ -36,6 +36,13 @@ class TestHNSWIndex(IndexContract):
         return HNSWIndex.load(path)
 
 
+class TestHNSWIndexInTwoBytes(TestHNSWIndex):
+    tolerance = 0.01
+
+    def made(self, dimensions):
+        return HNSWIndex(dimensions, precision="bf16", searching=256)
+
+
 class TestHNSWIndexInOneByte(TestHNSWIndex):
     tolerance = 0.03
 
