@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -17,26 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from helpers.examples import EXAMPLES, run
 
 from llm_optimize import Failure, History, SQLiteStore
 from llm_optimize.testing.server import Answer, ScriptedServer
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 GOLDEN = (0.9610678531701891, 0.9555061179087876, 0.9443826473859844, 0.7063403781979978)
-
-
-def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with these arguments; a failure shows what the process said."""
-    done = subprocess.run(
-        [sys.executable, *words],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
 
 
 def run_script(name: str, **environment: str) -> History:
@@ -94,7 +79,8 @@ def test_an_example_is_short_and_says_what_it_is(path) -> None:
     assert [word for word in words if word not in docstring] == []
     assert source.count("\n") <= 80
     assert path.stem not in sys.stdlib_module_names
-    assert f"test_{path.stem.removesuffix('_server')}" in Path(__file__).read_text(encoding="utf-8")
+    here = [file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_examples*.py")]
+    assert any(f"test_{path.stem.removesuffix('_server')}" in text for text in here)
 
 
 def test_quickstart_without_a_model() -> None:
@@ -352,25 +338,6 @@ def test_resume() -> None:
     assert "12 evaluations for 12 different vectors" in shown
 
 
-def test_find_parameters() -> None:
-    """The search on a stand-in ends with the German heading, the settings, and a ready request body."""
-    shown = run(str(EXAMPLES / "find_parameters.py"), "--demo", "--n-iter", "3").stdout.splitlines()
-    assert shown[-2] == "Beste gefundene Parameter:"
-    best = ast.literal_eval(shown[-1])
-    assert best["params"].keys() == {"temperature", "top_p", "frequency_penalty", "presence_penalty", "top_k"}
-    assert json.loads(Path("results/best.json").read_text(encoding="utf-8"))["body"]["max_tokens"] == 700
-
-
-def test_sweep_prompts() -> None:
-    """All eight pairs are ranked, the better prompt first, with their spread; the files and the page are there."""
-    run(str(EXAMPLES / "sweep_prompts.py"), "--demo")
-    rows = json.loads(Path("results/results.json").read_text(encoding="utf-8"))
-    assert len(rows) == 8
-    assert rows[0]["prompt"].startswith("Retell")
-    assert all(row["n"] == 2 and row["spread"] is not None for row in rows)
-    assert "<html" in Path("results/index.html").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("as_task", [False, True])
 def test_prompt_dataset(as_task) -> None:
     """A prompt that asks for the label alone beats x0, a lost slot is never asked, the verdict rests on sealed mail."""
@@ -393,34 +360,3 @@ def test_prompt_dataset(as_task) -> None:
     assert (history.trial(0).score, history.best.id, history.best.score) == (0.5, 1, 1.0)
     assert sorted(history.sealed) == [0, 1]
     assert history.account.by_role()["target"].calls > 60
-
-
-def test_distill_prompts(tmp_path) -> None:
-    """Hard questions are improved, the training files written; a second start asks nothing and writes the same."""
-
-    def answer(body, _):
-        last = body["messages"][-1]["content"]
-        if body["messages"][0]["role"] == "system":
-            return f"<prompt>Please tell: {last.partition('>')[2].partition('<')[0].strip()}</prompt>"
-        return last.partition("B) ")[2].partition("\n")[0] if last.startswith("Please") else "no idea"
-
-    with ScriptedServer(answer) as server:
-        environment = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "LLM_OPTIMIZE_MODEL": "scripted"}
-        first = run(str(EXAMPLES / "distill_prompts.py"), **environment).stdout
-        asked = len(server.requests)
-        assert (
-            run(str(EXAMPLES / "distill_prompts.py"), **environment).stdout.splitlines()[-4:] == first.splitlines()[-4:]
-        )
-        assert len(server.requests) == asked == server.charged
-    rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
-    assert all(row["messages"][-1]["content"].startswith("Please tell: ") for row in rows)
-    assert "best: 2 improved, 4 kept as they were" in first
-
-
-def test_document_qa() -> None:
-    """Settings of document QA that were searched for find and answer more of the sealed questions than the start."""
-    printed = run(str(EXAMPLES / "document_qa.py")).stdout
-    shown = r"^{}: (\S+) at the start, (\S+) at the best \(\S+ 95 % \S+ to \S+; \d+ questions\)$"
-    for name in ("hit@3", "f1"):
-        start, best = re.search(shown.format(name), printed, re.MULTILINE).groups()
-        assert float(best) > float(start)
