@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from llm_optimize import llm
 from llm_optimize.testing.server import ScriptedServer
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 """The top of the repository."""
+
+settings.register_profile("tests", deadline=None)  # no test depends on the machine's speed
+settings.load_profile("tests")
 
 _NAMED = ("LLM_OPTIMIZE_CACHE", "LLM_OPTIMIZE_HOME", "LLM_OPTIMIZE_MODEL", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
 _OUTSIDE = [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]
