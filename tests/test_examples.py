@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers.examples import EXAMPLES, run
+from helpers.running_examples import EXAMPLES, run
 
 from llm_optimize import Failure, History, SQLiteStore
 from llm_optimize.testing.server import Answer, ScriptedServer

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from helpers.examples import EXAMPLES, run
+from helpers.running_examples import EXAMPLES, run
 
 from llm_optimize.testing.server import ScriptedServer
 
