@@ -84,6 +84,7 @@ class Loop:
         self._error: LLMOptimizeError | None = None
         self._alike = Alike()
         self._consulted = len(journal.history.trials)
+        self._is_spent = False  # a proposal was refused for want of money; that for scoring what came is set aside
         self._is_broken = False  # a call was refused or failed: nothing more is begun, not even what ends a run
         alone = plan.parallel == 1 and plan.eval_timeout is None and plan.budget.seconds is None
         self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads()
@@ -119,7 +120,7 @@ class Loop:
         if not self._journal.history.opening and self._may(self._scoring()):
             self._consult()
             self._ready.extendleft(reversed(record_injected(self._journal)))
-        while self._ready and self._scoring() < self._plan.parallel and self._may(self._scoring()):
+        while self._ready and self._scoring() < self._plan.parallel and self._may_score():
             self._evaluate(self._ready.popleft())
         while (again := self._due()) is not None and self._may(self._scoring()):
             self._test_again(again)
@@ -145,6 +146,12 @@ class Loop:
                 self._reason = reason
             return reason is None
         return False
+
+    def _may_score(self) -> bool:
+        """Say whether a waiting candidate may be scored: also where the money is spent, as long as that is all."""
+        flying, stop = self._scoring(), self._plan.stop
+        spent = self._is_spent and self._error is None
+        return not (stop and stop(self._journal.history.assuming(flying))) if spent else self._may(flying)
 
     def _wanted(self) -> int:
         """Return how many drafts to ask for now: as many as fit, 0 for none."""
@@ -275,6 +282,8 @@ class Loop:
         if isinstance(error, ContextTooLong) and self._excludes(work):
             self._fold_outcome(work, Failure("too_long", f"it could not be judged: {error}"), 0.0)
         elif isinstance(error, LLMOptimizeError):
+            refused = isinstance(error, BudgetExceeded) and work.key[0] == "proposal"
+            self._is_spent = refused and (self._is_spent or self._reason is None)
             self._fail(error)
         elif error is not None and work.key[0] != "proposal" and _cannot_travel(error):
             msg = f"executor: func cannot be sent to its workers ({error}); define it at the top of a module"
@@ -352,10 +361,7 @@ class Loop:
             seconds = time.monotonic() - work.began
             if work.key[0] == "evaluation" and not work.noted and seconds >= self._plan.notice_after:
                 work.noted = True
-                text = (
-                    "candidate %d has been in the scorer for %.0f s: eval_timeout gives up on slow ones, Ctrl-C on all"
-                )
-                _LOG.warning(text, work.key[1], seconds)
+                _LOG.warning(_SLOW, work.key[1], seconds)
 
     def _abandon(self) -> None:
         """Stop waiting: candidates in the scorer stay pending, so a resume evaluates them first."""
@@ -364,6 +370,7 @@ class Loop:
         self._work.clear()
 
 
+_SLOW = "candidate %d has been in the scorer for %.0f s: eval_timeout gives up on slow ones, Ctrl-C on all"
 _SCORER_FAULTS = frozenset({"raised", "bad_score", "timeout"})
 
 
