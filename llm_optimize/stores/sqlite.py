@@ -40,7 +40,7 @@ from llm_optimize.stores.owners import Owner, Owners
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["SQLiteStore"]
 
@@ -135,6 +135,39 @@ class SQLiteStore:
         while position < (last or 0) and (page := self._page(study, position, last)):
             for position, kind, body in page:
                 yield position, self._loaded(study, position, kind, body)
+
+    def fetch(self, study: str, sequences: Sequence[int]) -> dict[int, Event]:
+        """Return the events with these sequence numbers; those that the log does not hold are missing.
+
+        Raises:
+            StoreError: the file or one of these events cannot be read.
+        """
+        wanted, found = sorted(set(sequences)), {}
+        for some in (wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)):
+            query = _FETCH.format(",".join("?" * len(some)))
+            with self._connection.use() as connection:
+                rows = connection.execute(query, (study, *some)).fetchall()
+            found.update((sequence, self._loaded(study, sequence, kind, body)) for sequence, kind, body in rows)
+        return found
+
+    def keep_fold(self, study: str, body: bytes) -> None:
+        """Keep the bytes in place of those kept before.
+
+        Raises:
+            StoreError: they could not be written.
+        """
+        with self._connection.use() as connection:
+            connection.execute(_KEEP_FOLD, (self._number(connection, study), body))
+
+    def kept_fold(self, study: str) -> bytes | None:
+        """Return the bytes kept, or None."""
+        with self._connection.use() as connection:
+            rows = connection.execute(_KEPT_FOLD, (study,)).fetchall()
+        return rows[0][0] if rows and isinstance(rows[0][0], bytes) else None
+
+    def twin(self) -> SQLiteStore:
+        """Return another store on the same file, with a connection of its own; it stays open when this one closes."""
+        return SQLiteStore(self.path, self.durability)
 
     def studies(self) -> tuple[str, ...]:
         """Return the names of all studies, oldest first."""
@@ -263,6 +296,14 @@ SELECT seq, kind, body FROM events
 WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq > ? AND seq <= ?
 ORDER BY seq LIMIT ?
 """
+
+_FETCH = """
+SELECT seq, kind, body FROM events WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq IN ({})
+"""
+
+_KEEP_FOLD = "INSERT INTO folds (study, body) VALUES (?, ?) ON CONFLICT (study) DO UPDATE SET body = excluded.body"
+
+_KEPT_FOLD = "SELECT body FROM folds WHERE study = (SELECT id FROM studies WHERE name = ?)"
 
 _STUDIES = """
 SELECT name FROM studies WHERE EXISTS (SELECT 1 FROM events WHERE events.study = studies.id) ORDER BY id
