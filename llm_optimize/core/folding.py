@@ -101,11 +101,12 @@ class Folding:
         """Put the trials on the shelf if they have become many; return whether they were."""
         if self._store is None or self.sequence - self._settled < max(self._least, self._settled // _GROWN):
             return False
-        self._settled = self.sequence
         history = self.history
         if history.next_id > 2 * len(history.trials) + _SPARSE or len(history.arms) > _MOST_ARMS:
+            self._store = None  # a log that none of ours looks like: it stays in memory
             return False
         self.history = self._shelved(history)
+        self._settled = self.sequence
         return True
 
     def keep(self) -> None:
@@ -119,7 +120,7 @@ class Folding:
             return
         if self.sequence - self._kept < max(self._least, self._kept // _GROWN):
             return
-        if record.trials or record.first_by_text or record.later:
+        if self.sequence != self._settled:
             self.history = self._shelved(self.history)
             self._settled = self.sequence
         snapshot = Snapshot(self.history, self.sequence, checksum(self._last), self.position, self._made)

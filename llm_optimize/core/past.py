@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llm_optimize.core.shelf import Shelf
+    from llm_optimize.core.types import Candidate
 
 __all__ = ["Past", "Record"]
 
@@ -103,8 +104,9 @@ class Record:
 
     def arm(self, candidate_id: int) -> str:
         """Return the arm that proposed a candidate, empty for none."""
-        shelved = self.shelf is not None and candidate_id < self.shelved_ids
-        return self.shelf.arm(candidate_id) if shelved and self.shelf else self.arm_by_id.get(candidate_id, "")
+        if self.shelf is not None and candidate_id < self.shelved_ids:
+            return self.shelf.arm(candidate_id)
+        return self.arm_by_id.get(candidate_id, "")
 
     def sigma(self, retests: int) -> float | None:
         """Return the standard deviation of one evaluation after so many re-tests, pooled; None below one repeat."""
@@ -138,6 +140,18 @@ class Past(Sequence[Trial]):
     def __len__(self) -> int:
         """Return the number of told trials."""
         return self._length
+
+    def holds(self, candidate: Candidate, position: int) -> bool:
+        """Return whether the trial at a position is of this very candidate, and so the same past led to it.
+
+        Candidates are never made twice, so that is the same object; one that was fetched from the store is a copy.
+        """
+        there = self[position].candidate
+        return there is candidate or (position < self._record.shelved and there == candidate)
+
+    def onward(self, start: int) -> Iterator[Trial]:
+        """Yield the trials from a position on, oldest first, holding few of them in memory at a time."""
+        return self._record.between(start, self._length, self._retests)
 
     def retold(self, since: int = 0) -> list[int]:
         """Return the positions of all changed trials but the first ``since``, in order; one may come twice."""

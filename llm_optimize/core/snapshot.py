@@ -65,7 +65,7 @@ class Snapshot:
     def packed(self) -> bytes:
         """Return the bytes; :func:`restored` is the inverse."""
         history, record = self.history, self.history._record  # noqa: SLF001 - this file is the history's other form
-        if record.shelf is None or record.trials or record.first_by_text or record.later:
+        if record.shelf is None or record.trials or record.shelved_ids != history.next_id or record.later:
             msg = "only a history whose trials are all on a shelf has a snapshot"
             raise ValueError(msg)
         columns = record.shelf.columns

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
@@ -17,13 +18,18 @@ _MOST = 240  # nodes that a drawing shows
 
 def ancestry(history: History, candidate_id: int) -> list[int]:
     """Return the ids from the first known ancestor down to the candidate itself."""
-    line: list[int] = []
+    return list(_upwards(history, candidate_id))[::-1]
+
+
+def _upwards(history: History, candidate_id: int) -> Iterator[int]:
+    """Yield the candidate's id, its parent's, and so on."""
+    passed: set[int] = set()
     trial = history.trial(candidate_id)
-    while trial is not None and trial.id not in line:
-        line.append(trial.id)
+    while trial is not None and trial.id not in passed:
+        passed.add(trial.id)
+        yield trial.id
         parent = trial.candidate.parent
         trial = None if parent is None else history.trial(parent)
-    return line[::-1]
 
 
 def lineage(history: History, most: int = _MOST) -> dict[str, Any]:
@@ -45,9 +51,12 @@ def lineage(history: History, most: int = _MOST) -> dict[str, Any]:
 def _important(history: History, best: Sequence[int], most: int) -> set[int]:
     kept = set(best[-most:])
     for trial in history.top(most):
-        line = set(ancestry(history, trial.id))
-        if len(kept | line) <= most:
-            kept |= line
+        if (room := most - len(kept)) <= 0:
+            break
+        # With a candidate all its ancestors are kept, so a line need be followed only up to one, or past the room.
+        line = list(islice(takewhile(lambda one: one not in kept, _upwards(history, trial.id)), room + 1))
+        if len(line) <= room:
+            kept |= set(line)
     return kept
 
 
