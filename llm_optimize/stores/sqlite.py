@@ -37,10 +37,13 @@ from llm_optimize.errors import BadInput, StoreError
 from llm_optimize.stores.connection import Connection, Durability
 from llm_optimize.stores.listing import StudyInfo
 from llm_optimize.stores.owners import Owner, Owners
+from llm_optimize.stores.texts import joined, parted, texts_of, wanted, written
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from llm_optimize.stores.texts import Packed
 
 __all__ = ["SQLiteStore"]
 
@@ -97,9 +100,16 @@ class SQLiteStore:
             StoreError: it could not be written; then nothing was.
             BadInput: the study's name is not valid Unicode text.
         """
+        left, texts = parted(event)
+        row = _row(left)
         with self._connection.use() as connection:
             number = self._number(connection, study)
-            [(sequence,)] = connection.execute(_APPEND, _row(number, event)).fetchall()
+            if not texts:
+                [(sequence,)] = connection.execute(_APPEND, (number, *row, None, number)).fetchall()
+                return int(sequence)
+        with self._connection.transaction() as connection:
+            row = (number, *row, written(connection, texts), number)
+            [(sequence,)] = connection.execute(_APPEND, row).fetchall()
         return int(sequence)
 
     def extend(self, study: str, events: Iterable[Event]) -> int:
@@ -116,8 +126,9 @@ class SQLiteStore:
         coming = iter(events)
         while some := list(islice(coming, _AT_ONCE)):
             with self._connection.transaction() as connection:
-                for event in some:
-                    [(last,)] = connection.execute(_APPEND, _row(number, event)).fetchall()
+                for left, texts in map(parted, some):
+                    row = (number, *_row(left), written(connection, texts), number)
+                    [(last,)] = connection.execute(_APPEND, row).fetchall()
         return int(last or 0)
 
     def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:
@@ -131,10 +142,13 @@ class SQLiteStore:
         """
         with self._connection.use() as connection:
             [(last,)] = connection.execute(_LAST, (study,)).fetchall()
-        position = after
-        while position < (last or 0) and (page := self._page(study, position, last)):
-            for position, kind, body in page:
-                yield position, self._loaded(study, position, kind, body)
+        position = before = after
+        while position < (last or 0):
+            for position, event in self._page(study, before, last):
+                yield position, event
+            if position == before:
+                return
+            before = position
 
     def fetch(self, study: str, sequences: Sequence[int]) -> dict[int, Event]:
         """Return the events with these sequence numbers; those that the log does not hold are missing.
@@ -145,9 +159,7 @@ class SQLiteStore:
         wanted, found = sorted(set(sequences)), {}
         for some in (wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)):
             query = _FETCH.format(",".join("?" * len(some)))
-            with self._connection.use() as connection:
-                rows = connection.execute(query, (study, *some)).fetchall()
-            found.update((sequence, self._loaded(study, sequence, kind, body)) for sequence, kind, body in rows)
+            found.update(self._events(study, query, (study, *some)))
         return found
 
     def keep_fold(self, study: str, body: bytes) -> None:
@@ -271,34 +283,40 @@ class SQLiteStore:
             self._numbers[study] = number
         return number
 
-    def _page(self, study: str, after: int, last: int) -> list[tuple[int, str, str]]:
-        with self._connection.use() as connection:
-            return connection.execute(_READ, (study, after, last, _PAGE)).fetchall()
+    def _page(self, study: str, after: int, last: int) -> Iterator[tuple[int, Event]]:
+        return self._events(study, _READ, (study, after, last, _PAGE))
 
-    def _loaded(self, study: str, sequence: int, kind: str, body: str) -> Event:
+    def _events(self, study: str, query: str, values: Sequence[Any]) -> Iterator[tuple[int, Event]]:
+        """Yield the events that a question asks for; all rows are fetched before the first, and nothing stays locked."""
+        with self._connection.use() as connection:
+            rows = connection.execute(query, values).fetchall()
+            texts = texts_of(connection, wanted([row[3:] for row in rows]))
+        return ((row[0], self._loaded(study, row, texts)) for row in rows)
+
+    def _loaded(self, study: str, row: tuple[int, str, str, str | None], texts: Mapping[int, Packed]) -> Event:
         try:
-            return load(kind, body)
+            return joined(load(row[1], row[2]), row[3], texts)
         except StoreError as error:
-            msg = f"{self.path}: study {study!r}, event {sequence}: {error}"
+            msg = f"{self.path}: study {study!r}, event {row[0]}: {error}"
             raise StoreError(msg) from error
 
 
 _APPEND = """
-INSERT INTO events (study, seq, kind, at, score, body)
-SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ? FROM events WHERE study = ?
+INSERT INTO events (study, seq, kind, at, score, body, texts)
+SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ?, ? FROM events WHERE study = ?
 RETURNING seq
 """
 
 _LAST = "SELECT max(seq) FROM events WHERE study = (SELECT id FROM studies WHERE name = ?)"
 
 _READ = """
-SELECT seq, kind, body FROM events
+SELECT seq, kind, body, texts FROM events
 WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq > ? AND seq <= ?
 ORDER BY seq LIMIT ?
 """
 
 _FETCH = """
-SELECT seq, kind, body FROM events WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq IN ({})
+SELECT seq, kind, body, texts FROM events WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq IN ({})
 """
 
 _KEEP_FOLD = "INSERT INTO folds (study, body) VALUES (?, ?) ON CONFLICT (study) DO UPDATE SET body = excluded.body"
@@ -348,9 +366,9 @@ def _checked(path: str | os.PathLike[str]) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _row(number: int, event: Event) -> tuple[Any, ...]:
+def _row(event: Event) -> tuple[Any, ...]:
     kind, body = dump(event)
-    return number, kind, event.at, _score(event), _encodable(body), number
+    return kind, event.at, _score(event), _encodable(body)
 
 
 def _score(event: Event) -> float | None:
