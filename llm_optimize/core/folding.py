@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.events import Proposed, Told
+from llm_optimize.core.growing import Growing
 from llm_optimize.core.hand import REJECTED
 from llm_optimize.core.history import History
 from llm_optimize.core.order import takes_place
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.protocols import Store
     from llm_optimize.core.types import Trial
 
-__all__ = ["LEAST", "Folding", "folded"]
+__all__ = ["LEAST", "Folding", "read_folding"]
 
 LEAST = 20_000
 """Events that are kept in memory in any case."""
@@ -77,6 +78,9 @@ class Folding:
             ValueError: it contradicts the log.
         """
         self.history = self.history.after(event)
+        self._note(sequence, event)
+
+    def _note(self, sequence: int, event: Event) -> None:
         self.position += takes_place(event)
         self.sequence, self._last = sequence, event
         if self._store is None:
@@ -87,19 +91,24 @@ class Folding:
             self._made.update((candidate.id, sequence) for candidate in event.candidates)
 
     def read(self, store: Store) -> None:
-        """Take in what the log holds beyond this.
+        """Take in what the log holds beyond this; nothing is written.
 
         Raises:
             StoreError: an event cannot be read.
         """
+        growing = Growing.of(self.history)
         for sequence, event in store.read(self._study, self.sequence):
-            self.fold(sequence, event)
-            self.settle()
-        self.keep()
+            growing.after(event)
+            self._note(sequence, event)
+            if self._due():
+                self.history = growing.frozen()
+                self.settle()
+                growing = Growing.of(self.history)
+        self.history = growing.frozen()
 
     def settle(self) -> bool:
         """Put the trials on the shelf if they have become many; return whether they were."""
-        if self._store is None or self.sequence - self._settled < max(self._least, self._settled // _GROWN):
+        if not self._due():
             return False
         history = self.history
         if history.next_id > 2 * len(history.trials) + _SPARSE or len(history.arms) > _MOST_ARMS:
@@ -108,6 +117,10 @@ class Folding:
         self.history = self._shelved(history)
         self._settled = self.sequence
         return True
+
+    def _due(self) -> bool:
+        grown = self.sequence - self._settled
+        return self._store is not None and grown >= max(self._least, self._settled // _GROWN)
 
     def keep(self) -> None:
         """Write a snapshot if much has come since the last one.
@@ -176,16 +189,14 @@ class Folding:
         )
 
 
-def folded(store: Store, study: str) -> Folding:
+def read_folding(store: Store, study: str) -> Folding:
     """Return the folding of a whole log; for readers, who keep no snapshot but use the one that is there.
 
     Raises:
         StoreError: the log cannot be read.
     """
     folding = Folding(store, study)
-    for sequence, event in store.read(study, folding.sequence):
-        folding.fold(sequence, event)
-        folding.settle()
+    folding.read(store)
     return folding
 
 

@@ -247,7 +247,10 @@ class History:
     def _next(self, **changes: object) -> History:
         if "_record" not in changes:
             changes["_record"] = self._own_record()
-        return replace(self, _version=self._version + 1, **changes)  # type: ignore[arg-type]  # names are checked at run time
+        return self._with(_version=self._version + 1, **changes)
+
+    def _with(self, **changes: object) -> History:
+        return replace(self, **changes)  # type: ignore[arg-type]  # names are checked at run time
 
     def _own_record(self) -> Record:
         record = self._record
@@ -327,9 +330,8 @@ class History:
             **self._costs_with(f"evaluation/{candidate.id}", spent, event.account.completed(spent, "scorer")),
         )
         best = told.first()
-        return replace(
-            told, best=best, stale=0 if best is trial else self.stale + 1, arms=self._arms_after(event, best is trial)
-        )
+        stale = 0 if best is trial else self.stale + 1
+        return told._with(best=best, stale=stale, arms=self._arms_after(event, best is trial))  # noqa: SLF001 - one of us
 
     def _arms_after(self, told: Told, improved: bool) -> Mapping[str, Arm]:  # noqa: FBT001 - one of two cases
         arm = self.arm(told.candidate_id)

@@ -74,6 +74,7 @@ class Journal:
         try:
             self._folding = Folding(self.store, self.study)
             self._folding.read(self.store)
+            self._folding.keep()
             if self._sequence:
                 self._check_same(problem)
                 seed = self.history.seed

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from llm_optimize.core.account import Account
 from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Stopped, Told
-from llm_optimize.core.folding import Folding, folded
+from llm_optimize.core.folding import Folding, read_folding
+from llm_optimize.core.growing import folded
 from llm_optimize.core.history import History
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Learned, Problem, Usage
@@ -89,6 +90,14 @@ def plain(events):
     return history
 
 
+def kept(store, least):
+    """Fold a log as a session does: from the snapshot, and with one at the end."""
+    folding = Folding(store, "study", least)
+    folding.read(store)
+    folding.keep()
+    return folding
+
+
 def assert_alike(one, other):
     """Hold everything that a history shows against another one's."""
     for item in fields(History):
@@ -118,15 +127,25 @@ def test_a_past_on_the_shelf_is_the_past(acts, least, cut):
     events = log(acts)
     with tempfile.TemporaryDirectory() as folder, SQLiteStore(Path(folder) / "s.db") as store:
         store.extend("study", events[:cut])
-        Folding(store, "study", least).read(store)
+        kept(store, least)
         store.extend("study", events[cut:])
-        later = Folding(store, "study", least)
-        later.read(store)
+        later = kept(store, least)
         assert_alike(later.history, plain(events))
-        again = Folding(store, "study", least)
-        again.read(store)
+        again = kept(store, least)
         assert_alike(again.history, plain(events))
         assert (again.sequence, again.position) == (later.sequence, later.position)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTS, max_size=60), st.integers(0, 60))
+def test_many_events_at_once_lead_where_one_after_another_does(acts, cut):
+    """The fold in place gives the history that ``after`` gives, and leaves the one that it began with alone."""
+    events = log(acts)
+    before = plain(events[:cut])
+    trials = list(before.trials)
+    assert_alike(folded(events[cut:], before), plain(events))
+    assert_alike(before, plain(events[:cut]))
+    assert list(before.trials) == trials
 
 
 @settings(max_examples=40, deadline=None)
@@ -154,7 +173,7 @@ def store(tmp_path):
 
 def test_a_snapshot_is_read_instead_of_the_log(store):
     """With a snapshot nothing of the log before it is folded again: only the events behind it are read."""
-    Folding(store, "study", 10).read(store)
+    kept(store, 10)
     begun = Folding(store, "study", 10)
     assert begun.sequence == 601
     assert len(begun.history.trials) == 300
@@ -171,19 +190,18 @@ def test_small_studies_stay_in_memory(store):
 @pytest.mark.parametrize("damage", ["byte", "cut", "empty", "other log"])
 def test_a_snapshot_that_does_not_fit_is_passed_over(store, tmp_path, damage):
     """Damaged, or of another log: the log is folded from its beginning, and a right one is written."""
-    Folding(store, "study", 10).read(store)
+    kept(store, 10)
     body = store.kept_fold("study")
     if damage == "other log":
         with SQLiteStore(tmp_path / "other.db") as other:
             other.extend("study", log([("propose", 4), ("tell", 1)] * 300))
-            Folding(other, "study", 10).read(other)
+            kept(other, 10)
             body = other.kept_fold("study")
     wrong = {"byte": body[:-9] + bytes([body[-9] ^ 1]) + body[-8:], "cut": body[:99], "empty": b""}.get(damage, body)
     store.keep_fold("study", wrong)
     begun = Folding(store, "study", 10)
     assert begun.sequence == 0
-    begun.read(store)
-    assert len(begun.history.trials) == 300
+    kept(store, 10)
     assert Folding(store, "study", 10).sequence == 601
 
 
@@ -230,13 +248,13 @@ def test_a_store_without_a_shelf_folds_in_memory():
 
 def test_readers_use_the_snapshot_and_write_none(store):
     """What only looks at a study begins at its snapshot, and leaves the file as it is."""
-    assert len(folded(store, "study").history.trials) == 300
+    assert len(read_folding(store, "study").history.trials) == 300
     assert store.kept_fold("study") is None
 
 
 def test_a_journal_goes_on_from_a_snapshot(store):
     """A session opened on a shelved past numbers, tells and closes as on one in memory."""
-    Folding(store, "study", 10).read(store)
+    kept(store, 10)
     journal = Journal(store, "study")
     journal.open(PROBLEM, 3, {})
     journal.record(Proposed((Candidate(300, "new"),), slot=300, at=900.0))
