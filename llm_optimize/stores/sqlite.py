@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Self
 from llm_optimize.core.events import Event, Told, dump, load
 from llm_optimize.core.types import Evaluation
 from llm_optimize.errors import BadInput, StoreError
+from llm_optimize.stores import queries
 from llm_optimize.stores.connection import Connection, Durability
 from llm_optimize.stores.listing import StudyInfo
 from llm_optimize.stores.owners import Owner, Owners
@@ -105,11 +106,11 @@ class SQLiteStore:
         with self._connection.use() as connection:
             number = self._number(connection, study)
             if not texts:
-                [(sequence,)] = connection.execute(_APPEND, (number, *row, None, number)).fetchall()
+                [(sequence,)] = connection.execute(queries.APPEND, (number, *row, None, number)).fetchall()
                 return int(sequence)
         with self._connection.transaction() as connection:
             row = (number, *row, written(connection, texts), number)
-            [(sequence,)] = connection.execute(_APPEND, row).fetchall()
+            [(sequence,)] = connection.execute(queries.APPEND, row).fetchall()
         return int(sequence)
 
     def extend(self, study: str, events: Iterable[Event]) -> int:
@@ -122,13 +123,13 @@ class SQLiteStore:
         """
         with self._connection.use() as connection:
             number = self._number(connection, study)
-            [(last,)] = connection.execute(_LAST, (study,)).fetchall()
+            [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
         coming = iter(events)
         while some := list(islice(coming, _AT_ONCE)):
             with self._connection.transaction() as connection:
                 for left, texts in map(parted, some):
                     row = (number, *_row(left), written(connection, texts), number)
-                    [(last,)] = connection.execute(_APPEND, row).fetchall()
+                    [(last,)] = connection.execute(queries.APPEND, row).fetchall()
         return int(last or 0)
 
     def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:
@@ -141,7 +142,7 @@ class SQLiteStore:
             StoreError: the file or an event in it cannot be read.
         """
         with self._connection.use() as connection:
-            [(last,)] = connection.execute(_LAST, (study,)).fetchall()
+            [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
         position = before = after
         while position < (last or 0):
             for position, event in self._page(study, before, last):
@@ -158,9 +159,18 @@ class SQLiteStore:
         """
         wanted, found = sorted(set(sequences)), {}
         for some in (wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)):
-            query = _FETCH.format(",".join("?" * len(some)))
+            query = queries.FETCH.format(",".join("?" * len(some)))
             found.update(self._events(study, query, (study, *some)))
         return found
+
+    def of_kinds(self, study: str, *kinds: str) -> list[Event]:
+        """Return the events of these kinds (``opened``, ``proposed``, ...), oldest first.
+
+        Raises:
+            StoreError: the file or one of these events cannot be read.
+        """
+        query = queries.OF_KINDS.format(",".join("?" * len(kinds)))
+        return [event for _, event in self._events(study, query, (study, *kinds))]
 
     def keep_fold(self, study: str, body: bytes) -> None:
         """Keep the bytes in place of those kept before.
@@ -169,12 +179,12 @@ class SQLiteStore:
             StoreError: they could not be written.
         """
         with self._connection.use() as connection:
-            connection.execute(_KEEP_FOLD, (self._number(connection, study), body))
+            connection.execute(queries.KEEP_FOLD, (self._number(connection, study), body))
 
     def kept_fold(self, study: str) -> bytes | None:
         """Return the bytes kept, or None."""
         with self._connection.use() as connection:
-            rows = connection.execute(_KEPT_FOLD, (study,)).fetchall()
+            rows = connection.execute(queries.KEPT_FOLD, (study,)).fetchall()
         return rows[0][0] if rows and isinstance(rows[0][0], bytes) else None
 
     def twin(self) -> SQLiteStore:
@@ -184,12 +194,12 @@ class SQLiteStore:
     def studies(self) -> tuple[str, ...]:
         """Return the names of all studies, oldest first."""
         with self._connection.use() as connection:
-            return tuple(name for (name,) in connection.execute(_STUDIES).fetchall())
+            return tuple(name for (name,) in connection.execute(queries.STUDIES).fetchall())
 
     def overview(self) -> tuple[StudyInfo, ...]:
         """Return one line about each study, oldest first, by one query."""
         with self._connection.use() as connection:
-            rows = connection.execute(_OVERVIEW).fetchall()
+            rows = connection.execute(queries.OVERVIEW).fetchall()
         return tuple(_info(*row) for row in rows)
 
     def remember(self, study: str, key: str, body: str) -> None:
@@ -200,7 +210,7 @@ class SQLiteStore:
         """
         with self._connection.use() as connection:
             number = self._number(connection, study)
-            connection.execute(_REMEMBER, (number, key, _text_or_bytes(body)))
+            connection.execute(queries.REMEMBER, (number, key, _text_or_bytes(body)))
 
     def remember_all(self, study: str, entries: Mapping[str, str]) -> None:
         """Write all bodies by key durably, in one transaction: all of them or none; the first under a key stays.
@@ -212,7 +222,7 @@ class SQLiteStore:
         with self._connection.use() as connection:
             number = self._number(connection, study)
         with self._connection.transaction() as connection:
-            connection.executemany(_REMEMBER, [(number, key, _text_or_bytes(entries[key])) for key in fresh])
+            connection.executemany(queries.REMEMBER, [(number, key, _text_or_bytes(entries[key])) for key in fresh])
         if len(self._kept) > _KNOWN:
             self._kept.clear()
         self._kept.update((study, key) for key in fresh)
@@ -220,7 +230,7 @@ class SQLiteStore:
     def recall(self, study: str, key: str) -> str | None:
         """Return the body under ``key``, or None."""
         with self._connection.use() as connection:
-            rows = connection.execute(_RECALL, (study, key)).fetchall()
+            rows = connection.execute(queries.RECALL, (study, key)).fetchall()
         if not rows:
             return None
         [(body,)] = rows
@@ -229,7 +239,7 @@ class SQLiteStore:
     def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
         """Return the keys that begin with ``prefix``, in the order in which they were first written."""
         with self._connection.use() as connection:
-            rows = connection.execute(_KEYS, (study, len(prefix), prefix)).fetchall()
+            rows = connection.execute(queries.KEYS, (study, len(prefix), prefix)).fetchall()
         return tuple(key for (key,) in rows)
 
     def claim(self, study: str) -> None:
@@ -284,7 +294,7 @@ class SQLiteStore:
         return number
 
     def _page(self, study: str, after: int, last: int) -> Iterator[tuple[int, Event]]:
-        return self._events(study, _READ, (study, after, last, _PAGE))
+        return self._events(study, queries.READ, (study, after, last, _PAGE))
 
     def _events(self, study: str, query: str, values: Sequence[Any]) -> Iterator[tuple[int, Event]]:
         """Yield the events that a question asks for; all rows are fetched before the first, and nothing stays locked."""
@@ -299,63 +309,6 @@ class SQLiteStore:
         except StoreError as error:
             msg = f"{self.path}: study {study!r}, event {row[0]}: {error}"
             raise StoreError(msg) from error
-
-
-_APPEND = """
-INSERT INTO events (study, seq, kind, at, score, body, texts)
-SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ?, ? FROM events WHERE study = ?
-RETURNING seq
-"""
-
-_LAST = "SELECT max(seq) FROM events WHERE study = (SELECT id FROM studies WHERE name = ?)"
-
-_READ = """
-SELECT seq, kind, body, texts FROM events
-WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq > ? AND seq <= ?
-ORDER BY seq LIMIT ?
-"""
-
-_FETCH = """
-SELECT seq, kind, body, texts FROM events WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq IN ({})
-"""
-
-_KEEP_FOLD = "INSERT INTO folds (study, body) VALUES (?, ?) ON CONFLICT (study) DO UPDATE SET body = excluded.body"
-
-_KEPT_FOLD = "SELECT body FROM folds WHERE study = (SELECT id FROM studies WHERE name = ?)"
-
-_STUDIES = """
-SELECT name FROM studies WHERE EXISTS (SELECT 1 FROM events WHERE events.study = studies.id) ORDER BY id
-"""
-
-_REMEMBER = "INSERT INTO replies (study, key, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-
-_RECALL = "SELECT body FROM replies WHERE study = (SELECT id FROM studies WHERE name = ?) AND key = ?"
-
-_KEYS = """
-SELECT key FROM replies
-WHERE study = (SELECT id FROM studies WHERE name = ?) AND substr(key, 1, ?) = ?
-ORDER BY rowid
-"""
-
-_OVERVIEW = """
-SELECT
-    studies.name,
-    count(*) FILTER (WHERE kind = 'told'),
-    coalesce(chosen.score, iif(studies.id IN (SELECT study FROM by_hand), NULL, max(events.score))),
-    (
-        SELECT iif(last.kind = 'stopped', json_extract(last.body, '$.reason'), NULL) FROM events AS last
-        WHERE last.study = studies.id AND last.kind IN ('opened', 'stopped') ORDER BY last.seq DESC LIMIT 1
-    ),
-    min(at),
-    max(at),
-    owners.pid, owners.started, owners.host, owners.since
-FROM events
-JOIN studies ON studies.id = events.study
-LEFT JOIN owners ON owners.study = studies.name
-LEFT JOIN chosen ON chosen.study = studies.name
-GROUP BY studies.id
-ORDER BY studies.id
-"""
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
