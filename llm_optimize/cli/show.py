@@ -10,7 +10,18 @@ from llm_optimize.cli import flags
 from llm_optimize.cli.ending import print_text
 from llm_optimize.cli.jsonlines import account_fields, event_fields, print_object, trial_fields
 from llm_optimize.cli.lines import sentence
-from llm_optimize.cli.studies import StudyEvents, fold, opened_with, origins, state, store_path, study_events, when
+from llm_optimize.cli.studies import (
+    LATEST,
+    StudyEvents,
+    fold,
+    of_interest,
+    opened_with,
+    origins,
+    state,
+    store_path,
+    study_events,
+    when,
+)
 from llm_optimize.cli.wording import (
     account_lines,
     clean,
@@ -39,8 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["add", "main"]
 
 _WIDTH = 60
-_LONG = 50_000  # trials, beyond which only so many of the latest are counted by origin and failure
-_LATEST = 10_000
 _LISTED = 10  # of the best and of the latest trials in the summary
 
 
@@ -107,12 +116,9 @@ class _Summary:
 
     def _rows(self) -> list[tuple[str, str]]:
         history = self._history
-        # To read every trial of a very long study would take minutes.
-        long = len(history.trials) > _LONG
-        looked = history.recent(_LATEST) if long else history.trials[:]
-        events = self._events.latest(2 * _LATEST) if long else self._events
-        of_latest = f" of the latest {_LATEST}" if long else ""
-        failed = sum(trial.score is None for trial in looked)
+        trials, of_latest = of_interest(history)
+        events = self._events.latest(2 * LATEST) if of_latest else self._events
+        failed = sum(trial.score is None for trial in trials)
         pending = f", {len(history.pending)} pending" if history.pending else ""
         start = "the model writes the first text" if history.problem.start is None else "not scored"
         rows = [
@@ -128,7 +134,7 @@ class _Summary:
             *(("", f"  {line}") for line in account_lines(history.account)),
             ("tools", _tools_used(events)),
             ("time", duration(history.active_seconds())),
-            ("origins", origins(looked) + of_latest),
+            ("origins", origins(history)),
             ("file", one_line(str(self._settings.get("file", "")))),
         ]
         rows += [("guidance", clean(text, 100)) for text in history.guidance]

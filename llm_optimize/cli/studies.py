@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from llm_optimize.stores.listing import StudyInfo
 
 __all__ = [
+    "LATEST",
+    "LONG",
     "StudyEvents",
     "fold",
     "next_name",
+    "of_interest",
     "open_existing",
     "opened_with",
     "origins",
@@ -67,6 +70,13 @@ def next_name(path: Path, stem: str) -> str:
     store = open_existing(path)
     known = set(store.studies()) if store else set()
     return next(name for i in range(1, len(known) + 2) if (name := f"{stem}-{i}") not in known)
+
+
+LONG = 50_000
+"""Trials, beyond which not all are counted by origin and failure."""
+
+LATEST = 10_000
+"""Those that are counted then."""
 
 
 class StudyEvents:
@@ -123,16 +133,28 @@ def opened_with(events: StudyEvents | Sequence[Event]) -> Mapping[str, Any]:
     return next((event.settings for event in reversed(events) if isinstance(event, Opened)), {})
 
 
-def origins(trials: Sequence[Trial]) -> str:
-    """Return who made how many of the candidates, with the best score of each."""
+def of_interest(history: History) -> tuple[Sequence[Trial], str]:
+    """Return the trials to count: all, or the latest of a long study, which would take minutes; then words for that."""
+    if len(history.trials) <= LONG:
+        return history.trials, ""
+    return history.recent(LATEST), f" of the latest {LATEST}"
+
+
+def origins(history: History) -> str:
+    """Return who made how many of the candidates, with the best score of each; see :func:`of_interest`."""
+    trials, of_latest = of_interest(history)
     counts = Counter(trial.candidate.origin for trial in trials)
     best: dict[str, float] = {}
     for trial in trials:
         if trial.score is not None:
             best[trial.candidate.origin] = max(best.get(trial.candidate.origin, trial.score), trial.score)
-    return "; ".join(
-        f"{one_line(origin) or '(none)'} {count}" + (f" (best {score_text(best[origin])})" if origin in best else "")
-        for origin, count in counts.most_common()
+    return (
+        "; ".join(
+            f"{one_line(origin) or '(none)'} {count}"
+            + (f" (best {score_text(best[origin])})" if origin in best else "")
+            for origin, count in counts.most_common()
+        )
+        + of_latest
     )
 
 

@@ -49,13 +49,14 @@ class Folding:
         position: results and words of guidance among them: where in its course the study is.
     """
 
-    def __init__(self, store: Store, study: str, least: int = LEAST) -> None:
+    def __init__(self, store: Store, study: str, least: int = LEAST, *, anew: bool = False) -> None:
         """Begin with the snapshot that the store keeps of the study, if it fits, else with nothing.
 
         Args:
             store: where the log is; only one that is :class:`~llm_optimize.core.protocols.Shelving` keeps the past.
             study: its name.
             least: events that stay in memory in any case.
+            anew: begin with nothing, for who wants to see each event go by.
         """
         self.history = History.empty()
         self.sequence = 0
@@ -69,7 +70,8 @@ class Folding:
         self._settled = 0
         self._kept = 0
         self._last: Event | None = None
-        self._begin()
+        if not anew:
+            self._begin()
 
     def fold(self, sequence: int, event: Event) -> None:
         """Take in the next event.
@@ -90,8 +92,12 @@ class Folding:
         elif isinstance(event, Proposed):
             self._made.update((candidate.id, sequence) for candidate in event.candidates)
 
-    def read(self, store: Store) -> None:
+    def read(self, store: Store, watch: Callable[[Event, History], object] | None = None) -> None:
         """Take in what the log holds beyond this; nothing is written.
+
+        Args:
+            store: where the log is.
+            watch: called after each event with the history so far, which must not be kept: it changes.
 
         Raises:
             StoreError: an event cannot be read.
@@ -100,6 +106,8 @@ class Folding:
         for sequence, event in store.read(self._study, self.sequence):
             growing.after(event)
             self._note(sequence, event)
+            if watch is not None:
+                watch(event, growing)
             if self._due():
                 self.history = growing.frozen()
                 self.settle()
@@ -203,7 +211,10 @@ def read_folding(store: Store, study: str) -> Folding:
 def _arms(known: Columns, arm_by_id: Mapping[int, str], names: Sequence[str], next_id: int) -> array[int]:
     if not names:
         return array("h")
-    arms, number = known.arms + array("h", [-1]) * (next_id - len(known.arms)), {name: i for i, name in enumerate(names)}
+    arms, number = (
+        known.arms + array("h", [-1]) * (next_id - len(known.arms)),
+        {name: i for i, name in enumerate(names)},
+    )
     for id_, arm in arm_by_id.items():
         arms[id_] = number[arm]
     return arms

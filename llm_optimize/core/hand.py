@@ -23,8 +23,6 @@ REJECTED = "rejected"
 """The kind of the failure that a candidate becomes which a person has rejected."""
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Hand:
     """The decisions so far.

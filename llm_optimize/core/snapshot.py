@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.account import Account
 from llm_optimize.core.arms import Arm
 from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, dump, load
 from llm_optimize.core.hand import Hand
@@ -23,18 +22,24 @@ from llm_optimize.core.history import History
 from llm_optimize.core.leaders import Leaders
 from llm_optimize.core.past import Record
 from llm_optimize.core.shelf import Columns, Run, Shelf
-from llm_optimize.core.types import Candidate, Problem, Tally, Usage
+from llm_optimize.core.types import Candidate, Learned, Problem, Tally, Usage
 from llm_optimize.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llm_optimize.core.account import Account
     from llm_optimize.core.events import Event
+    from llm_optimize.core.types import Outcome
 
 __all__ = ["Snapshot", "checksum", "restored"]
 
 _FORMAT = 1  # to be raised whenever an event is folded differently, so that what was folded before is folded again
-_SHAPE = [_FORMAT, sys.byteorder, *(item.name for kind in (History, Arm, Usage, Hand, Leaders) for item in fields(kind))]
+_SHAPE = [
+    _FORMAT,
+    sys.byteorder,
+    *(item.name for kind in (History, Arm, Usage, Hand, Leaders) for item in fields(kind)),
+]
 _PLAIN = ("seed", "next_id", "stale", "fruitless", "reason", "born", "retold")
 _HIDDEN = ("_told", "_again", "_settled", "_failed_steps", "_starts")
 
@@ -69,7 +74,7 @@ class Snapshot:
             msg = "only a history whose trials are all on a shelf has a snapshot"
             raise ValueError(msg)
         columns = record.shelf.columns
-        arrays = [columns.told, columns.made, columns.ids, columns.places, columns.arms]
+        arrays: list[array[Any]] = [columns.told, columns.made, columns.ids, columns.places, columns.arms]
         arrays += [part for run in columns.runs for part in (run.digests, run.ids)]
         arrays += [array("q", record.told_at), array("q", record.retold), array("q", record.overruled)]
         arrays += [array("q", [row[0] for row in record.pooled]), array("d", [row[1] for row in record.pooled])]
@@ -83,7 +88,7 @@ class Snapshot:
             ],
         }  # fmt: skip
         packer = zlib.compressobj(1)
-        parts = [json.dumps(head).encode(), b"\n", *(memoryview(part).cast("B") for part in arrays if part)]
+        parts = [json.dumps(head).encode(), b"\n", *(part.tobytes() for part in arrays if part)]
         body = b"".join([*(packer.compress(part) for part in parts), packer.flush()])
         return blake2b(body, digest_size=16).digest() + body
 
@@ -98,7 +103,7 @@ def restored(body: bytes, shelf: Shelf) -> Snapshot | None:
     if blake2b(body[16:], digest_size=16).digest() != body[:16]:
         return None
     try:
-        head, _, rest = memoryview_parted(zlib.decompress(body[16:]))
+        head, _, rest = _parted(zlib.decompress(body[16:]))
         fields_ = json.loads(head)
         if fields_["shape"] != _SHAPE:
             return None
@@ -110,7 +115,7 @@ def restored(body: bytes, shelf: Shelf) -> Snapshot | None:
         return None
 
 
-def memoryview_parted(body: bytes) -> tuple[bytes, int, memoryview]:
+def _parted(body: bytes) -> tuple[bytes, int, memoryview]:
     """Return the first line, its length, and the rest without a copy."""
     end = body.index(b"\n")
     return body[:end], end, memoryview(body)[end + 1 :]
@@ -133,7 +138,8 @@ def _rebuilt(head: dict[str, Any], arrays: list[array[Any]], empty: Shelf) -> Sn
         position: [(number, Tally(*tally), why) for number, tally, why in rows] for position, rows in head["versions"]
     }
     runs = tuple(Run(digests, ids) for digests, ids in zip(first[5::2], first[6::2], strict=True))
-    columns = Columns(*first[:5], tuple(head["names"]), runs, versions)
+    told, made_at, ids, places, arms = first[:5]
+    columns = Columns(told, made_at, ids, places, arms, tuple(head["names"]), runs, versions)
     shelf, state = Shelf(empty.fetch, columns), head["history"]
     record = Record(shelf, (len(columns.told), state["next_id"], len(told_at)))
     record.told_at, record.retold, record.overruled = told_at.tolist(), retold.tolist(), overruled.tolist()
@@ -146,9 +152,7 @@ def _rebuilt(head: dict[str, Any], arrays: list[array[Any]], empty: Shelf) -> Sn
 def _pending(made: Mapping[int, int], shelf: Shelf) -> tuple[Candidate, ...]:
     """Return the candidates without an outcome, in the order in which they were proposed."""
     proposals = shelf.fetch(list(made.values()))
-    found = {
-        one.id: one for event in proposals.values() if isinstance(event, Proposed) for one in event.candidates
-    }
+    found = {one.id: one for event in proposals.values() if isinstance(event, Proposed) for one in event.candidates}
     return tuple(found[id_] for id_ in made)
 
 
@@ -189,9 +193,9 @@ def _history(state: dict[str, Any], record: Record, pending: tuple[Candidate, ..
         pending=pending, guidance=tuple(state["guidance"]), guided=tuple(state["guided"]), usage=usage, account=account,
         best=None if state["best"] is None else record.at(state["best"], again),
         hand=Hand(dict(rejected), pinned, accepted, tuple(texts)), unfinished=_accounts(unfinished),
-        fresh={id_: tuple(_outcome(one) for one in some) for id_, some in state["fresh"]},
-        sealed={load(*one).candidate_id: _outcome(one) for one in state["sealed"]},
-        lessons=lessons.lessons, arms={name: _arm(arm) for name, arm in state["arms"]},
+        fresh={id_: tuple(_outcome(one)[1] for one in some) for id_, some in state["fresh"]},
+        sealed=dict(_outcome(one) for one in state["sealed"]),
+        lessons=_lessons(lessons), arms={name: _arm(arm) for name, arm in state["arms"]},
         _record=record, _leaders=Leaders(rows, tested, state["cut"]), _clock=(closed, since, last),
         _slots=(state["slots"][0], frozenset(state["slots"][1])), _booked=(logged, booked),
         _serials=(state["serials"][0], frozenset(state["serials"][1])),
@@ -203,9 +207,16 @@ def _accounts(event: Event) -> Mapping[str, Account]:
     return event.unfinished if isinstance(event, Stopped) else {}
 
 
-def _outcome(dumped: tuple[str, str]) -> Any:
+def _lessons(event: Event) -> Learned:
+    return event.lessons if isinstance(event, Proposed) and event.lessons is not None else Learned()
+
+
+def _outcome(dumped: tuple[str, str]) -> tuple[int, Outcome]:
     event = load(*dumped)
-    return event.outcome if isinstance(event, Retold) else None
+    if not isinstance(event, Retold):
+        msg = "an outcome is kept as a re-test"
+        raise TypeError(msg)
+    return event.candidate_id, event.outcome
 
 
 def _arm(state: dict[str, Any]) -> Arm:

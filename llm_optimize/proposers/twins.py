@@ -133,7 +133,9 @@ class TwinIndex:
         with self._lock:
             self._follow(history)
             told = len(history.trials)
-            positions = [position for position in self._by_key.get(_digest(key), ()) if told - _REACH <= position < told]
+            positions = [
+                position for position in self._by_key.get(_digest(key), ()) if told - _REACH <= position < told
+            ]
             known = [self._trials[position][0].candidate for position in positions]
         known += [one for one in history.pending if self.key(one.text) == key]
         return min(known, key=lambda one: len(one.text.strip()), default=None)

@@ -39,9 +39,7 @@ def commands(log: Log) -> list[tuple[str, str]]:
             again = f"{before}llm-optimize export {name}{where} --exchanges {kept} && {run} --model recorded:{kept}"
             found.append(("The same run from its recorded replies, without a model", again))
     if is_sweep(settings):
-        found.append(
-            ("Go on with it", f"llm-optimize sweep ... --study {name}{where}  # as it was given")
-        )
+        found.append(("Go on with it", f"llm-optimize sweep ... --study {name}{where}  # as it was given"))
     elif log.where:
         found.append(("Go on with it", f"llm-optimize resume {name}{where}"))
     if log.where:

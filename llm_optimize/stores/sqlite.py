@@ -157,7 +157,8 @@ class SQLiteStore:
         Raises:
             StoreError: the file or one of these events cannot be read.
         """
-        wanted, found = sorted(set(sequences)), {}
+        wanted = sorted(set(sequences))
+        found: dict[int, Event] = {}
         for some in (wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)):
             query = queries.FETCH.format(",".join("?" * len(some)))
             found.update(self._events(study, query, (study, *some)))
@@ -297,7 +298,7 @@ class SQLiteStore:
         return self._events(study, queries.READ, (study, after, last, _PAGE))
 
     def _events(self, study: str, query: str, values: Sequence[Any]) -> Iterator[tuple[int, Event]]:
-        """Yield the events that a question asks for; all rows are fetched before the first, and nothing stays locked."""
+        """Yield the events that a question asks for; all rows are fetched before the first."""
         with self._connection.use() as connection:
             rows = connection.execute(query, values).fetchall()
             texts = texts_of(connection, wanted([row[3:] for row in rows]))

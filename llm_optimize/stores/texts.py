@@ -74,7 +74,9 @@ def joined(event: Event, numbers: str | None, texts: Mapping[int, Packed]) -> Ev
         return event
     try:
         pairs = zip(event.candidates, json.loads(numbers), strict=True)
-        whole = tuple(one if number is None else replace(one, text=_plain(number, *texts[number])) for one, number in pairs)
+        whole = tuple(
+            one if number is None else replace(one, text=_plain(number, *texts[number])) for one, number in pairs
+        )
     except (KeyError, TypeError, ValueError) as error:
         msg = f"the log lacks the text of a candidate ({error}): restore the file"
         raise StoreError(msg) from error

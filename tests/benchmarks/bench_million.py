@@ -37,7 +37,7 @@ NAME = "long"
 PROBLEM = Problem("Make both numbers small.", "Which pair is better?", json.dumps([8, 8]))
 STEPS = 200  # that are gone on with
 LIMIT_S, LIMIT_MB = 10.0, 1000.0
-WORDS = "let the model first read every line of the task then answer in one short sentence without any preamble".split()
+WORDS = tuple("let the model first read every line of the task then answer in one short sentence".split(" "))
 
 
 def log(trials: int) -> Iterator[Event]:
@@ -55,7 +55,9 @@ def log(trials: int) -> Iterator[Event]:
         at = 1.0 + id_ * 0.01
         yield Proposed((Candidate(id_, text, idea, "chat:gpt-5", id_ - 1),), usage, id_ - 1, "", at, account)
         failed = id_ % 25 == 0
-        outcome = Failure("raised", "ValueError: no number") if failed else Evaluation(drawn.gauss(), "two of ten wrong")
+        outcome = (
+            Failure("raised", "ValueError: no number") if failed else Evaluation(drawn.gauss(), "two of ten wrong")
+        )
         yield Told(id_, outcome, 0.012, at)
     yield Stopped("max_steps: the trials are used up", 1.0 + trials * 0.01)
 
@@ -66,7 +68,10 @@ def make(path: Path, trials: int) -> dict[str, float]:
     with SQLiteStore(path) as store:
         store.extend(NAME, log(trials))
     wall = time.perf_counter() - began
-    return {"MB": sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")) / 1e6, "events/s": 2 * trials / wall}
+    return {
+        "MB": sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")) / 1e6,
+        "events/s": 2 * trials / wall,
+    }
 
 
 def opened(path: Path) -> dict[str, float]:

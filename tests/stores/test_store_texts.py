@@ -63,9 +63,7 @@ def test_a_shared_text_is_there_once(store):
     """A thousand candidates with the same program, in two studies, take the room of one and of their events."""
     for study in ("a", "b"):
         store.extend(study, (Proposed((Candidate(i, PROGRAM),), slot=i) for i in range(500)))
-    assert asked(store.path, "SELECT count(*), max(size), max(length(body)) < 200 FROM texts") == [
-        (1, len(PROGRAM), 1)
-    ]
+    assert asked(store.path, "SELECT count(*), max(size), max(length(body)) < 200 FROM texts") == [(1, len(PROGRAM), 1)]
     assert asked(store.path, "SELECT max(length(body)) < 200 FROM events") == [(1,)]
 
 
@@ -101,7 +99,9 @@ def test_a_file_of_the_version_before_goes_on(tmp_path):
         connection.execute(f"PRAGMA user_version = {before}")
         connection.execute("INSERT INTO studies (id, name) VALUES (1, 'study')")
         inside = body.replace("short", "x" * 2000)
-        connection.execute("INSERT INTO events (study, seq, kind, at, body) VALUES (1, 1, 'proposed', 5.0, ?)", (inside,))
+        connection.execute(
+            "INSERT INTO events (study, seq, kind, at, body) VALUES (1, 1, 'proposed', 5.0, ?)", (inside,)
+        )
     with SQLiteStore(path) as store:
         store.append("study", Proposed((Candidate(1, PROGRAM),), slot=1))
         store.append("study", Told(0, Evaluation(1.0)))
@@ -117,7 +117,7 @@ def test_a_file_of_the_version_before_goes_on(tmp_path):
 def test_a_damaged_text_gives_a_clear_error(store, damage, told):
     """A text that is missing or damaged is an error that names the file and what to do."""
     store.append("study", Proposed((Candidate(0, PROGRAM),)))
-    with store._connection.use() as connection:  # noqa: SLF001 - as a failing disk would
+    with store._connection.use() as connection:
         connection.execute(damage)
     with pytest.raises(StoreError, match=told) as caught:
         list(store.read("study"))
