@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "APPEND",
+    "EXTEND",
     "FETCH",
     "KEEP_FOLD",
     "KEPT_FOLD",
@@ -22,6 +23,8 @@ INSERT INTO events (study, seq, kind, at, score, body, texts)
 SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ?, ? FROM events WHERE study = ?
 RETURNING seq
 """
+
+EXTEND = "INSERT INTO events (study, seq, kind, at, score, body, texts) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 LAST = "SELECT max(seq) FROM events WHERE study = (SELECT id FROM studies WHERE name = ?)"
 

@@ -127,9 +127,12 @@ class SQLiteStore:
         coming = iter(events)
         while some := list(islice(coming, _AT_ONCE)):
             with self._connection.transaction() as connection:
-                for left, texts in map(parted, some):
-                    row = (number, *_row(left), written(connection, texts), number)
-                    [(last,)] = connection.execute(queries.APPEND, row).fetchall()
+                [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
+                first, rows = (last or 0) + 1, []
+                for sequence, (left, texts) in enumerate(map(parted, some), first):
+                    rows.append((number, sequence, *_row(left), written(connection, texts)))
+                connection.executemany(queries.EXTEND, rows)
+                last = first + len(rows) - 1
         return int(last or 0)
 
     def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:

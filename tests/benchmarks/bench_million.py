@@ -37,7 +37,7 @@ NAME = "long"
 PROBLEM = Problem("Make both numbers small.", "Which pair is better?", json.dumps([8, 8]))
 STEPS = 200  # that are gone on with
 LIMIT_S, LIMIT_MB = 10.0, 1000.0
-WORDS = tuple("let the model first read every line of the task then answer in one short sentence".split(" "))
+WORDS = ("let", "the", "model", "first", "read", "every", "line", "then", "answer", "in", "one", "short", "sentence")
 
 
 def log(trials: int) -> Iterator[Event]:
@@ -48,10 +48,11 @@ def log(trials: int) -> Iterator[Event]:
     yield Proposed((Candidate(0, PROBLEM.start or "", origin="start"),), at=1.0)
     yield Told(0, Evaluation(-128.0, "x=8, y=8"), 0.01, 1.0)
     for id_ in range(1, trials):
-        text = f"# {id_}\n" + " ".join(drawn.choices(WORDS, k=35))
+        words = drawn.choices(WORDS, k=35)
+        text = f"# {id_}\n" + " ".join(words)
         if id_ % 10 == 0:
             text = f"# {id_ // 20}\n" + " ".join(Random(id_ // 20).choices(WORDS, k=600))
-        idea = f"Attempt {id_}: " + " ".join(drawn.choices(WORDS, k=35))
+        idea = f"Attempt {id_}: " + " ".join(reversed(words))
         at = 1.0 + id_ * 0.01
         yield Proposed((Candidate(id_, text, idea, "chat:gpt-5", id_ - 1),), usage, id_ - 1, "", at, account)
         failed = id_ % 25 == 0
