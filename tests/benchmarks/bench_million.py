@@ -89,7 +89,7 @@ def opened(path: Path) -> dict[str, float]:
 
 def stepped(path: Path) -> dict[str, float]:
     """Go on for some steps; return what one costs."""
-    calls, times = iter(range(1, STEPS + 2)), []
+    calls, times, busy = iter(range(1, STEPS + 2)), [], []
 
     def answer(_: object) -> Reply:
         text = f"A little smaller.\n```\n{json.dumps([time.time(), next(calls)])}\n```"
@@ -98,6 +98,7 @@ def stepped(path: Path) -> dict[str, float]:
     def watch(event: object) -> None:
         if isinstance(event, Told):
             times.append(time.perf_counter())
+            busy.append(time.process_time())
 
     began = time.perf_counter()
     optimize.run(
@@ -105,8 +106,13 @@ def stepped(path: Path) -> dict[str, float]:
         verbose=False, store=str(path), study=NAME, observers=(watch,), budget=None,
         stop=lambda _: "enough" if len(times) >= STEPS else None,
     )  # fmt: skip
-    gaps = [(b - a) * 1000 for a, b in pairwise(times)]
-    return {"s to the first": times[0] - began, "ms a step": statistics.median(gaps), "peak MB": peak_mb()}
+    gaps, spent = ([(b - a) * 1000 for a, b in pairwise(some)] for some in (times, busy))
+    return {
+        "s to the first": times[0] - began,
+        "ms a step": statistics.median(gaps),
+        "of CPU time": statistics.median(spent),
+        "peak MB": peak_mb(),
+    }
 
 
 def command(*words: str) -> dict[str, float]:
