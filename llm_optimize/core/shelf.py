@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "Run", "Shelf", "Version", "digest", "merged"]
 
-PAGE = 256  # trials fetched at a time by who looks at one after another
+_PAGE = 256  # trials fetched at a time by who looks at one after another
 _CACHED = 2048  # trials looked at singly that are kept
 
 Version = tuple[int, Tally, str | None]
@@ -139,8 +139,8 @@ class Shelf:
 
     def between(self, start: int, stop: int, changes: int) -> Iterator[Trial]:
         """Yield the trials of a stretch in order, some hundreds fetched at a time; none is kept."""
-        for first in range(start, stop, PAGE):
-            page = self._fetched(first, min(first + PAGE, stop))
+        for first in range(start, stop, _PAGE):
+            page = self._fetched(first, min(first + _PAGE, stop))
             for position, trial in enumerate(page, first):
                 yield self._changed(position, trial, changes)
 

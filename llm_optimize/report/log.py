@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Log", "Moment", "read_log"]
 
 _MOST = 20_000  # trials, and exchanges, that a report holds; of more, the best and the latest
-_BEST = 2_000
+_BEST = 10  # one part in so many of those shown are the best
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,19 @@ class Log:
     left_out: str = ""
 
 
-def read_log(store: Store, name: str) -> Log:
+def read_log(store: Store, name: str, most: int = _MOST) -> Log:
     """Read a study; nothing is written.
+
+    Args:
+        store: where it is.
+        name: of the study.
+        most: trials that are shown.
 
     Raises:
         BadInput: the store holds no study of that name.
         StoreError: its log is damaged.
     """
-    folding, ends, course, scores = Folding(store, name, anew=True), _Ends(), _Course(), array("d")
+    folding, ends, course, scores = Folding(store, name, anew=True), _Ends(most), _Course(most), array("d")
 
     def watch(event: Event, history: History) -> None:
         ends.add(event)
@@ -110,39 +115,41 @@ def read_log(store: Store, name: str) -> Log:
     for event in events:
         if isinstance(event, Opened):
             settings |= event.settings
-    trials, left_out = _shown(history, scores)
+    trials, left_out = _shown(history, scores, most)
     failed = scores.count(-math.inf) if left_out else sum(trial.score is None for trial in trials)
     where = str(getattr(store, "path", ""))
     return Log(name, events, history, tuple(course.moments), kept, where, settings, trials, failed, left_out)
 
 
-def _shown(history: History, scores: array[float]) -> tuple[tuple[Trial, ...], str]:
+def _shown(history: History, scores: array[float], most: int) -> tuple[tuple[Trial, ...], str]:
     """Return the trials to show, and a sentence on those that are not."""
     told = len(scores)
-    if told <= _MOST:
+    if told <= most:
         return tuple(history.trials), ""
-    best = nlargest(_BEST, range(told), key=scores.__getitem__)
+    few = most // _BEST
+    best = nlargest(few, range(told), key=scores.__getitem__)
     known = {trial.id: trial for trial in (history.trials[place] for place in sorted({0, *best}))}
     if history.best is not None:
         known[history.best.id] = history.best
-    latest = history.recent(_MOST - _BEST)
+    latest = history.recent(most - few)
     there = {trial.id for trial in latest}
     shown = (*sorted((one for one in known.values() if one.id not in there), key=lambda one: one.id), *latest)
-    return shown, f"of {told} trials the {_BEST} best and the latest {_MOST - _BEST} are shown"
+    return shown, f"of {told} trials the {few} best and the latest {most - few} are shown"
 
 
 class _Ends:
     """The events of a log but for proposals and outcomes far from both of its ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._first: list[Event] = []
-        self._last: deque[tuple[int, Event]] = deque(maxlen=_MOST)
+        self._last: deque[tuple[int, Event]] = deque(maxlen=most)
         self._other: list[tuple[int, Event]] = []
         self._seen = 0
 
     def add(self, event: Event) -> None:
         self._seen += 1
-        if self._seen <= 2 * _MOST:
+        if self._seen <= 2 * self._most:
             self._first.append(event)
         elif isinstance(event, Proposed | Told | Retold):
             self._last.append((self._seen, event))
@@ -157,7 +164,8 @@ class _Ends:
 class _Course:
     """A moment for each evaluation, or for each second, fourth, ... and each that brought another best."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.moments: list[Moment] = []
         self._places: list[int] = []  # of each moment among all evaluations; -1 for one that stays in any case
         self._seen = 0
@@ -171,7 +179,7 @@ class _Course:
             seconds = history.active_seconds()
             self.moments.append(Moment(event, history.best, history.sigma, history.usage, seconds))
             self._places.append(-1 if changed else self._seen)
-            if len(self.moments) > 2 * _MOST:
+            if len(self.moments) > 2 * self._most:
                 self._thin()
         self._seen += 1
 
