@@ -10,7 +10,18 @@ from llm_optimize.cli import flags
 from llm_optimize.cli.ending import print_text
 from llm_optimize.cli.jsonlines import account_fields, event_fields, print_object, trial_fields
 from llm_optimize.cli.lines import sentence
-from llm_optimize.cli.studies import fold, opened_with, origins, state, store_path, study_events, when
+from llm_optimize.cli.studies import (
+    LATEST,
+    StudyEvents,
+    fold,
+    of_interest,
+    opened_with,
+    origins,
+    state,
+    store_path,
+    study_events,
+    when,
+)
 from llm_optimize.cli.wording import (
     account_lines,
     clean,
@@ -29,7 +40,7 @@ from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from llm_optimize.core.events import Event
@@ -77,7 +88,7 @@ def main(args: argparse.Namespace) -> int:
 class _Summary:
     """Everything about a study on a page."""
 
-    def __init__(self, path: Path, store: SQLiteStore, name: str, events: Sequence[Event], history: History) -> None:
+    def __init__(self, path: Path, store: SQLiteStore, name: str, events: StudyEvents, history: History) -> None:
         self._path = path
         self._name = name
         self._history = history
@@ -105,7 +116,9 @@ class _Summary:
 
     def _rows(self) -> list[tuple[str, str]]:
         history = self._history
-        failed = sum(trial.score is None for trial in history.trials)
+        trials, of_latest = of_interest(history)
+        events = self._events.latest(2 * LATEST) if of_latest else self._events
+        failed = sum(trial.score is None for trial in trials)
         pending = f", {len(history.pending)} pending" if history.pending else ""
         start = "the model writes the first text" if history.problem.start is None else "not scored"
         rows = [
@@ -116,10 +129,10 @@ class _Summary:
             ("x0", f"score {score_text(self._start.score)}" if self._start else start),
             ("best", _best(history)),
             ("result", verdict(history) if history.retold else ""),
-            ("steps", f"{history.steps}, {history.evaluations} evaluations ({failed} failed){pending}"),
+            ("steps", f"{history.steps}, {history.evaluations} evaluations ({failed}{of_latest} failed){pending}"),
             ("usage", usage_text(history.usage)),
             *(("", f"  {line}") for line in account_lines(history.account)),
-            ("tools", _tools_used(self._events)),
+            ("tools", _tools_used(events)),
             ("time", duration(history.active_seconds())),
             ("origins", origins(history)),
             ("file", one_line(str(self._settings.get("file", "")))),
@@ -224,7 +237,7 @@ def _print_trials(trials: Sequence[Trial], *, as_json: bool) -> None:
     print(table([("ID", "SCORE", "ORIGIN", "TIME", "FEEDBACK"), *rows]))
 
 
-def _print_log(events: Sequence[Event], *, as_json: bool) -> None:
+def _print_log(events: Iterable[Event], *, as_json: bool) -> None:
     history = History.empty()
     for event in events:
         history = history.after(event)
@@ -254,7 +267,7 @@ def _used(use: ToolUse) -> str:
     return f"    tool {call}{how}, {moment(use.seconds)}: {clean(use.result, _WIDTH)}"
 
 
-def _tools_used(events: Sequence[Event]) -> str:
+def _tools_used(events: Iterable[Event]) -> str:
     """Say how often each tool was called, and how often in vain; nothing where there are none."""
     uses = [use for event in events if isinstance(event, Proposed) for use in event.tools]
     failed = sum(not use.ok for use in uses)

@@ -10,21 +10,28 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.cli.wording import one_line, score_text
 from llm_optimize.core.events import Opened
-from llm_optimize.core.history import History
+from llm_optimize.core.folding import read_folding
+from llm_optimize.core.growing import folded
 from llm_optimize.errors import BadInput
 from llm_optimize.stores.opening import default_path
 from llm_optimize.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from llm_optimize.core.events import Event
+    from llm_optimize.core.history import History
+    from llm_optimize.core.types import Trial
     from llm_optimize.stores.listing import StudyInfo
 
 __all__ = [
+    "LATEST",
+    "LONG",
+    "StudyEvents",
     "fold",
     "next_name",
+    "of_interest",
     "open_existing",
     "opened_with",
     "origins",
@@ -65,43 +72,89 @@ def next_name(path: Path, stem: str) -> str:
     return next(name for i in range(1, len(known) + 2) if (name := f"{stem}-{i}") not in known)
 
 
-def study_events(path: Path, name: str) -> tuple[SQLiteStore, list[Event]]:
+LONG = 50_000
+"""Trials, beyond which not all are counted by origin and failure."""
+
+LATEST = 10_000
+"""Those that are counted then."""
+
+
+class StudyEvents:
+    """A study's log, read anew by whoever goes through it: a long one is never in memory as a whole."""
+
+    def __init__(self, store: SQLiteStore, name: str) -> None:
+        """Read nothing yet."""
+        self._store = store
+        self._name = name
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events, oldest first."""
+        return (event for _, event in self._store.read(self._name))
+
+    def latest(self, most: int) -> Iterator[Event]:
+        """Yield the latest events, at most so many, oldest first."""
+        last = read_folding(self._store, self._name).sequence
+        return (event for _, event in self._store.read(self._name, max(0, last - most)))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the latest session."""
+        opened = self._store.of_kinds(self._name, "opened")
+        return next((event.settings for event in reversed(opened) if isinstance(event, Opened)), {})
+
+    @property
+    def history(self) -> History:
+        """The history that the log leads to; from the snapshot on, where there is one."""
+        return read_folding(self._store, self._name).history
+
+
+def study_events(path: Path, name: str) -> tuple[SQLiteStore, StudyEvents]:
     """Return the store and the study's log.
 
     Raises:
         BadInput: there is no such study; names the closest ones.
     """
     store = open_existing(path)
-    events = [event for _, event in store.read(name)] if store else []
-    if store is None or not events:
-        known = store.studies() if store else ()
+    known = store.studies() if store else ()
+    if store is None or name not in known:
         raise BadInput(_unknown(path, name, known))
-    return store, events
+    return store, StudyEvents(store, name)
 
 
-def fold(events: Sequence[Event]) -> History:
+def fold(events: Iterable[Event]) -> History:
     """Return the history that a log leads to."""
-    history = History.empty()
-    for event in events:
-        history = history.after(event)
-    return history
+    return events.history if isinstance(events, StudyEvents) else folded(events)
 
 
-def opened_with(events: Sequence[Event]) -> Mapping[str, Any]:
+def opened_with(events: StudyEvents | Sequence[Event]) -> Mapping[str, Any]:
     """Return the settings of the latest session."""
+    if isinstance(events, StudyEvents):
+        return events.settings
     return next((event.settings for event in reversed(events) if isinstance(event, Opened)), {})
 
 
+def of_interest(history: History) -> tuple[Sequence[Trial], str]:
+    """Return the trials to count: all, or the latest of a long study, which would take minutes; then words for that."""
+    if len(history.trials) <= LONG:
+        return history.trials, ""
+    return history.recent(LATEST), f" of the latest {LATEST}"
+
+
 def origins(history: History) -> str:
-    """Return who made how many of the candidates, with the best score of each."""
-    counts = Counter(trial.candidate.origin for trial in history.trials)
+    """Return who made how many of the candidates, with the best score of each; see :func:`of_interest`."""
+    trials, of_latest = of_interest(history)
+    counts = Counter(trial.candidate.origin for trial in trials)
     best: dict[str, float] = {}
-    for trial in history.trials:
+    for trial in trials:
         if trial.score is not None:
             best[trial.candidate.origin] = max(best.get(trial.candidate.origin, trial.score), trial.score)
-    return "; ".join(
-        f"{one_line(origin) or '(none)'} {count}" + (f" (best {score_text(best[origin])})" if origin in best else "")
-        for origin, count in counts.most_common()
+    return (
+        "; ".join(
+            f"{one_line(origin) or '(none)'} {count}"
+            + (f" (best {score_text(best[origin])})" if origin in best else "")
+            for origin, count in counts.most_common()
+        )
+        + of_latest
     )
 
 

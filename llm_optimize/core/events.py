@@ -156,7 +156,10 @@ def load(kind: str, body: str) -> Event:
         StoreError: the kind is unknown or a field is missing: the log is damaged or from a newer version.
     """
     try:
-        return _LOADERS[kind](json.loads(body))
+        value, end = _DECODER.raw_decode(body)  # json.loads would look for white space around it, which is not there
+        if end != len(body):
+            value = json.loads(body)
+        return _LOADERS[kind](value)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"the log holds a {kind!r} event that cannot be read ({error}): restore the file or upgrade llm_optimize"
         raise StoreError(msg) from error
@@ -301,6 +304,8 @@ def _load_proposed(body: dict[str, Any]) -> Proposed:
     lessons, arm = _load_lessons(body.get("lessons")), body.get("arm", "")
     return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools, lessons, arm)
 
+
+_DECODER = json.JSONDecoder()
 
 _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "opened": _dump_opened,

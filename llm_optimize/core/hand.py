@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from llm_optimize.core.events import Guided
     from llm_optimize.core.types import Outcome
 
-__all__ = ["Hand", "said"]
+__all__ = ["REJECTED", "Hand", "said"]
 
-_REJECTED = "rejected"
+REJECTED = "rejected"
+"""The kind of the failure that a candidate becomes which a person has rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Hand:
         if candidate_id not in self.rejected:
             return outcome
         why = self.rejected[candidate_id] or "no reason was given"
-        return Failure(_REJECTED, f"the person who runs this optimization rejected it: {why}", outcome.usage)
+        return Failure(REJECTED, f"the person who runs this optimization rejected it: {why}", outcome.usage)
 
 
 def said(event: Guided) -> str:

@@ -167,17 +167,17 @@ class History:
 
     def seen(self, text: str) -> int | None:
         """Return the id of the first candidate with this text (outer white space aside), or None; O(1)."""
-        found = self._record.first_by_text.get(same_text(text))
+        found = self._record.first(same_text(text))
         return found if found is not None and found < self.next_id else None
 
     def trial(self, candidate_id: int) -> Trial | None:
         """Return the told trial with this id, or None; O(1)."""
-        position = self._record.position_by_id.get(candidate_id)
+        position = self._record.position(candidate_id)
         return self._record.at(position, self._again) if position is not None and position < self._told else None
 
     def arm(self, candidate_id: int) -> str:
         """Return which part of a mixed proposer the candidate is of, empty for none; O(1)."""
-        return self._record.arm_by_id.get(candidate_id, "") if candidate_id < self.next_id else ""
+        return self._record.arm(candidate_id) if candidate_id < self.next_id else ""
 
     def free_slots(self, n: int, taken: frozenset[int] = frozenset()) -> list[int]:
         """Return the ``n`` lowest proposal ordinals that neither the log nor ``taken`` holds."""
@@ -247,7 +247,10 @@ class History:
     def _next(self, **changes: object) -> History:
         if "_record" not in changes:
             changes["_record"] = self._own_record()
-        return replace(self, _version=self._version + 1, **changes)  # type: ignore[arg-type]  # names are checked at run time
+        return self._with(_version=self._version + 1, **changes)
+
+    def _with(self, **changes: object) -> History:
+        return replace(self, **changes)  # type: ignore[arg-type]  # names are checked at run time
 
     def _own_record(self) -> Record:
         record = self._record
@@ -287,7 +290,8 @@ class History:
     def _after_proposed(self, event: Proposed) -> History:
         record = self._own_record()
         for candidate in event.candidates:
-            record.first_by_text.setdefault(same_text(candidate.text), candidate.id)
+            if record.first(text := same_text(candidate.text)) is None:
+                record.first_by_text[text] = candidate.id
             if event.arm:
                 record.arm_by_id[candidate.id] = event.arm
         brought = bool(event.candidates)
@@ -326,9 +330,8 @@ class History:
             **self._costs_with(f"evaluation/{candidate.id}", spent, event.account.completed(spent, "scorer")),
         )
         best = told.first()
-        return replace(
-            told, best=best, stale=0 if best is trial else self.stale + 1, arms=self._arms_after(event, best is trial)
-        )
+        stale = 0 if best is trial else self.stale + 1
+        return told._with(best=best, stale=stale, arms=self._arms_after(event, best is trial))  # noqa: SLF001 - one of us
 
     def _arms_after(self, told: Told, improved: bool) -> Mapping[str, Arm]:  # noqa: FBT001 - one of two cases
         arm = self.arm(told.candidate_id)
@@ -382,7 +385,10 @@ class History:
 def _joined(history: History, trial: Trial, *, overruled: bool = False) -> History:
     """Return the history in which a told trial has changed: by one more evaluation, or by a person's decision."""
     record = history._record  # noqa: SLF001 - a step of History.after, outside for want of room
-    position = record.position_by_id[trial.id]
+    position = record.position(trial.id)
+    if position is None:  # pragma: no cover - every caller has just looked the trial up
+        msg = f"candidate {trial.id} has no outcome"
+        raise ValueError(msg)
     record.retested(position, trial, len(history.trials), overruled=overruled)
     leaders = history._leaders.retested(trial, position)  # noqa: SLF001 - as above
     again = history._again + 1  # noqa: SLF001 - as above

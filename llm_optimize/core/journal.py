@@ -9,9 +9,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, Told
+from llm_optimize.core.folding import Folding
 from llm_optimize.core.history import History
 from llm_optimize.core.metering import Scope
-from llm_optimize.core.order import takes_place
 from llm_optimize.core.protocols import ExchangeLog, Listener, Ownable, ReplyLog
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput
@@ -38,15 +38,26 @@ class Journal:
         self.store = store
         self.study = study
         self.replies = store if isinstance(store, ReplyLog) else None
-        self.history = History.empty()
-        self.position = 0
-        """Results and words of guidance in the log so far: where in its course the study is."""
+        self._folding: Folding | None = None
         self.observers = tuple(observers)
         watching: Sequence[object] = self.observers  # functions, of which an object may be more
         self._hearing = [one.hear for one in watching if isinstance(one, Listener)]
-        self._sequence = 0
         self._owned = False
         self._scopes: dict[str, Scope] = {}  # of the units of work that the log does not show yet
+
+    @property
+    def history(self) -> History:
+        """What the log leads to; empty before :meth:`open`."""
+        return History.empty() if self._folding is None else self._folding.history
+
+    @property
+    def position(self) -> int:
+        """Results and words of guidance in the log so far: where in its course the study is."""
+        return 0 if self._folding is None else self._folding.position
+
+    @property
+    def _sequence(self) -> int:
+        return 0 if self._folding is None else self._folding.sequence
 
     def open(self, problem: Problem, seed: int, settings: Mapping[str, Any]) -> None:
         """Claim the study, fold its log, and log the session's beginning.
@@ -61,10 +72,9 @@ class Journal:
             self.store.claim(self.study)
             self._owned = True
         try:
-            for sequence, event in self.store.read(self.study):
-                self.history = self.history.after(event)
-                self.position += takes_place(event)
-                self._sequence = sequence
+            self._folding = Folding(self.store, self.study)
+            self._folding.read(self.store)
+            self._folding.keep()
             if self._sequence:
                 self._check_same(problem)
                 seed = self.history.seed
@@ -159,9 +169,10 @@ class Journal:
             self.store.release(self.study)
 
     def _fold(self, sequence: int, event: Event) -> None:
-        self.history = self.history.after(event)
-        self.position += takes_place(event)
-        self._sequence = sequence
+        if self._folding is not None:
+            self._folding.fold(sequence, event)
+            if self._folding.settle():
+                self._folding.keep()
         for observer in self.observers:
             try:
                 observer(event)

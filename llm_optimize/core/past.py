@@ -12,6 +12,9 @@ from llm_optimize.core.types import Trial
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from llm_optimize.core.shelf import Shelf
+    from llm_optimize.core.types import Candidate
+
 __all__ = ["Past", "Record"]
 
 
@@ -20,15 +23,19 @@ class Record:
 
     A candidate that is evaluated again gets a further version beside the first; each version carries the number of
     the re-test that made it, by which older histories know not to look at it.
+
+    Of a long study the first trials may be on a shelf, in the store; the tables here then hold those behind them.
     """
 
     __slots__ = (
-        "arm_by_id", "first_by_text", "later", "overruled", "pooled", "position_by_id", "retold", "told_at", "trials",
-        "version",
+        "arm_by_id", "first_by_text", "later", "overruled", "pooled", "position_by_id", "retold", "shelf", "shelved",
+        "shelved_changes", "shelved_ids", "told_at", "trials", "version",
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, shelf: Shelf | None = None, shelved: tuple[int, int, int] = (0, 0, 0)) -> None:
+        """Begin with nothing, or with so many trials, the candidates below an id, and so many changes, of a shelf."""
+        self.shelf = shelf
+        self.shelved, self.shelved_ids, self.shelved_changes = shelved
         self.trials: list[Trial] = []
         self.first_by_text: dict[str, int] = {}
         self.position_by_id: dict[int, int] = {}
@@ -48,8 +55,9 @@ class Record:
 
     def copy(self, told: int, retests: int, next_id: int, version: int) -> Record:
         """Return a record of its own for a history that no longer shares this one."""
-        twin = Record()
-        twin.trials = self.trials[:told]
+        shelved = min(told, self.shelved), min(next_id, self.shelved_ids), min(retests, self.shelved_changes)
+        twin = Record(self.shelf, shelved)
+        twin.trials = self.trials[: max(0, told - self.shelved)]
         twin.first_by_text = {text: id_ for text, id_ in self.first_by_text.items() if id_ < next_id}
         twin.position_by_id = {id_: position for id_, position in self.position_by_id.items() if position < told}
         twin.arm_by_id = {id_: arm for id_, arm in self.arm_by_id.items() if id_ < next_id}
@@ -65,10 +73,40 @@ class Record:
     def at(self, position: int, retests: int) -> Trial:
         """Return the trial at a position as it was after so many re-tests."""
         versions = self.later.get(position)
-        if versions is None:
-            return self.trials[position]
-        known = bisect_right(versions, retests, key=lambda row: row[0])
-        return versions[known - 1][1] if known else self.trials[position]
+        known = bisect_right(versions, retests, key=lambda row: row[0]) if versions else 0
+        if versions and known:
+            return versions[known - 1][1]
+        if position < self.shelved and self.shelf is not None:
+            return self.shelf.at(position, min(retests, self.shelved_changes))
+        return self.trials[position - self.shelved]
+
+    def between(self, start: int, stop: int, retests: int) -> Iterator[Trial]:
+        """Yield the trials of a stretch in order, as they were after so many re-tests."""
+        if self.shelf is not None and start < self.shelved:
+            stretch = self.shelf.between(start, min(stop, self.shelved), min(retests, self.shelved_changes))
+            for position, trial in enumerate(stretch, start):
+                yield self.at(position, retests) if position in self.later else trial
+        for position in range(max(start, self.shelved), stop):
+            yield self.at(position, retests)
+
+    def position(self, candidate_id: int) -> int | None:
+        """Return where the trial of a candidate is, or None; O(1)."""
+        if self.shelf is not None and candidate_id < self.shelved_ids:
+            place = self.shelf.place(candidate_id)
+            if place is not None and place < self.shelved:
+                return place
+        return self.position_by_id.get(candidate_id)
+
+    def first(self, text: str) -> int | None:
+        """Return the id of the first candidate with this text, or None."""
+        found = self.shelf.first(text) if self.shelf is not None else None
+        return found if found is not None and found < self.shelved_ids else self.first_by_text.get(text)
+
+    def arm(self, candidate_id: int) -> str:
+        """Return the arm that proposed a candidate, empty for none."""
+        if self.shelf is not None and candidate_id < self.shelved_ids:
+            return self.shelf.arm(candidate_id)
+        return self.arm_by_id.get(candidate_id, "")
 
     def sigma(self, retests: int) -> float | None:
         """Return the standard deviation of one evaluation after so many re-tests, pooled; None below one repeat."""
@@ -103,6 +141,18 @@ class Past(Sequence[Trial]):
         """Return the number of told trials."""
         return self._length
 
+    def holds(self, candidate: Candidate, position: int) -> bool:
+        """Return whether the trial at a position is of this very candidate, and so the same past led to it.
+
+        Candidates are never made twice, so that is the same object; one that was fetched from the store is a copy.
+        """
+        there = self[position].candidate
+        return there is candidate or (position < self._record.shelved and there == candidate)
+
+    def onward(self, start: int) -> Iterator[Trial]:
+        """Yield the trials from a position on, oldest first, holding few of them in memory at a time."""
+        return self._record.between(start, self._length, self._retests)
+
     def retold(self, since: int = 0) -> list[int]:
         """Return the positions of all changed trials but the first ``since``, in order; one may come twice."""
         return self._record.retold[since : self._retests]
@@ -120,7 +170,10 @@ class Past(Sequence[Trial]):
     def __getitem__(self, index: int | slice) -> Trial | list[Trial]:
         """Return one trial, or a list for a slice; cost in proportion to what is returned."""
         if isinstance(index, slice):
-            return [self._record.at(i, self._retests) for i in range(*index.indices(self._length))]
+            start, stop, step = index.indices(self._length)
+            if step == 1:
+                return list(self._record.between(start, stop, self._retests))
+            return [self._record.at(i, self._retests) for i in range(start, stop, step)]
         if not -self._length <= index < self._length:
             msg = f"trial {index} of {self._length}"
             raise IndexError(msg)
@@ -128,4 +181,4 @@ class Past(Sequence[Trial]):
 
     def __iter__(self) -> Iterator[Trial]:
         """Yield the trials, oldest first."""
-        return (self._record.at(i, self._retests) for i in range(self._length))
+        return self._record.between(0, self._length, self._retests)

@@ -28,6 +28,7 @@ __all__ = [
     "Proposer",
     "ReplyLog",
     "Scorer",
+    "Shelving",
     "Stopper",
     "Store",
 ]
@@ -81,6 +82,35 @@ class Store(Protocol):
 
     def studies(self) -> Sequence[str]:
         """Return the names of all studies, oldest first."""
+        ...
+
+
+@runtime_checkable
+class Shelving(Protocol):
+    """Events by number, and a place for what a log was folded to; a store may offer it, for long studies."""
+
+    def fetch(self, study: str, sequences: Sequence[int]) -> Mapping[int, Event]:
+        """Return the events with these sequence numbers; those that the log does not hold are missing.
+
+        Raises:
+            StoreError: one cannot be read.
+        """
+        ...
+
+    def keep_fold(self, study: str, body: bytes) -> None:
+        """Keep the bytes in place of those kept before.
+
+        Raises:
+            StoreError: they could not be written.
+        """
+        ...
+
+    def kept_fold(self, study: str) -> bytes | None:
+        """Return the bytes kept, or None."""
+        ...
+
+    def twin(self) -> Shelving:
+        """Return another one on the same logs, which stays open when this one is closed."""
         ...
 
 

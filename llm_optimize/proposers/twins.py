@@ -24,6 +24,7 @@ _RUN = re.compile(r"(?<=\S)[ \t]+")
 _TUNE = re.compile(r"#\s*tune:.*")
 _LONGEST = 200_000  # characters that are parsed; the parser's memory is a multiple of them
 _MOST = 8  # twins that are remembered of each key
+_REACH = 10_000  # trials, the latest ones, among which twins are looked for
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.comprehension)
 _TELLING = (ast.Call, ast.Lambda, ast.comprehension, ast.Subscript)
@@ -105,7 +106,7 @@ def _flat(text: str) -> str:
 
 
 class TwinIndex:
-    """The trials of a history by key; each is looked at once. Safe to use from many threads."""
+    """The latest 10,000 trials of a history by key; each is looked at once. Safe to use from many threads."""
 
     def __init__(self, *, names: bool = False) -> None:
         """Leave the names of variables out of the keys if ``names``."""
@@ -132,8 +133,10 @@ class TwinIndex:
         with self._lock:
             self._follow(history)
             told = len(history.trials)
-            positions = [position for position in self._by_key.get(_digest(key), ()) if position < told]
-            known = [self._trials[position].candidate for position in positions]
+            positions = [
+                position for position in self._by_key.get(_digest(key), ()) if told - _REACH <= position < told
+            ]
+            known = [self._trials[position][0].candidate for position in positions]
         known += [one for one in history.pending if self.key(one.text) == key]
         return min(known, key=lambda one: len(one.text.strip()), default=None)
 
@@ -141,31 +144,45 @@ class TwinIndex:
         """Return whether two twins have scored differently in this history."""
         with self._lock:
             self._follow(history)
-            return self._differed < len(history.trials)
+            told = len(history.trials)
+            return any(position < told and other >= told - _REACH for position, other in self._differed)
 
     def _forget(self) -> None:
-        self._trials: list[Trial] = []
+        self._trials: dict[int, tuple[Trial, bytes]] = {}
+        self._told = 0
         self._by_key: dict[bytes, list[int]] = {}
-        self._differed = float("inf")
+        self._differed: list[tuple[int, int]] = []
 
     def _follow(self, history: History) -> None:
         trials = history.trials
-        common = min(len(trials), len(self._trials))
-        # Trials are never made twice, so the same object at the same place means the same past before it.
-        if common and self._trials[common - 1].candidate is not trials[common - 1].candidate:
+        common = min(len(trials), self._told)
+        known = self._trials.get(common - 1)
+        if common and (known is None or not trials.holds(known[0].candidate, common - 1)):
             self._forget()
-        for position in range(len(self._trials), len(trials)):
-            self._take(trials[position], position)
+        begin = max(self._told, len(trials) - _REACH)
+        for position, trial in enumerate(trials.onward(begin), begin):
+            self._take(trial, position)
+        self._told = max(self._told, len(trials))
 
     def _take(self, trial: Trial, position: int) -> None:
-        twins = self._by_key.setdefault(_digest(self.key(trial.text)), [])
+        key = _digest(self.key(trial.text))
+        twins = [other for other in self._by_key.get(key, ()) if other in self._trials]
         outcome = _first_score(trial)
-        if any(_first_score(self._trials[other]) != outcome for other in twins):
-            self._differed = min(self._differed, position)
+        differing = (other for other in reversed(twins) if _first_score(self._trials[other][0]) != outcome)
+        if (other := next(differing, None)) is not None:
+            self._differed = [pair for pair in self._differed if pair[1] >= position - _REACH] + [(position, other)]
         # What a further twin could add is a shorter text or another score; of a long row of them the first are enough.
         if len(twins) < _MOST:
             twins.append(position)
-        self._trials.append(trial)
+        self._by_key[key] = twins
+        self._trials[position] = trial, key
+        if (left := self._trials.pop(position - _REACH, None)) is not None:
+            self._leave(left[1], position - _REACH)
+
+    def _leave(self, key: bytes, position: int) -> None:
+        """Forget a trial that is out of reach."""
+        if twins := [other for other in self._by_key.pop(key, ()) if other != position]:
+            self._by_key[key] = twins
 
 
 def _digest(key: str) -> bytes:

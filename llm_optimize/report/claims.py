@@ -8,14 +8,17 @@ from llm_optimize.proposers import prompts
 from llm_optimize.proposers.hypotheses import Figures, hypothesis, verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from llm_optimize.core.history import History
+    from llm_optimize.core.types import Trial
 
 __all__ = ["claims"]
 
 _DIGITS = 4
 
 
-def claims(history: History) -> list[dict[str, Any]]:
+def claims(history: History, trials: Iterable[Trial]) -> list[dict[str, Any]]:
     """Return the stated hypotheses in the order of evaluation.
 
     Returns:
@@ -23,7 +26,7 @@ def claims(history: History) -> list[dict[str, Any]]:
         and ``held``: True, False, or None where it stays open, for instance because the difference is within noise.
     """
     found = []
-    for trial in history.trials:
+    for trial in trials:
         claim = hypothesis(trial.candidate.idea)
         if claim is not None:
             outcome = verdict(history, trial, Figures(_DIGITS))

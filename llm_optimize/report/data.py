@@ -25,9 +25,8 @@ from llm_optimize.report.sweeping import sweep_data
 from llm_optimize.report.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from llm_optimize.core.events import Event
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Outcome, Trial, Usage
     from llm_optimize.report.log import Log
@@ -39,6 +38,7 @@ FORMAT = 1
 
 _MOST_NOTES = 500
 _MOST_IDS = 50
+_DEEPEST = 1000  # ancestors of the best
 
 
 def report_data(log: Log) -> dict[str, Any]:
@@ -49,23 +49,23 @@ def report_data(log: Log) -> dict[str, Any]:
     ``reproduce``, ``texts``, ``cut`` (by text: how many characters it has, where it was too long to be kept whole).
     """
     history, texts = log.history, Texts()
-    trials = list(history.trials)
-    for trial in _by_importance(history):
+    trials = list(log.trials)
+    for trial in _by_importance(history, trials):
         _keep(trial, texts)
     sweep = sweep_data(pairs(trials), log.settings["sweep"], texts) if is_sweep(log.settings) else None
     kind = "sweep" if sweep is not None else _kind(history)
     return {
         "format": FORMAT,
         "study": _study(log, kind, texts),
-        "summary": _summary(history),
+        "summary": _summary(log),
         "difference": _difference(history, kind),
         "trials": _columns(trials, history, texts),
         "course": course(log.moments),
-        "claims": [{**one, "claim": texts.add(one["claim"])} for one in claims(history)],
-        "lineage": lineage(history),
+        "claims": [{**one, "claim": texts.add(one["claim"])} for one in claims(history, trials)],
+        "lineage": lineage(history, trials),
         "cost": [[role, model, *_spent(usage)] for (role, model), usage in history.account.rows.items()],
         "failures": _failures(trials, texts),
-        "notes": _notes(log.events, texts),
+        "notes": _notes(log, texts),
         "sweep": sweep,
         "exchanges": conversations(log.exchanges, log.events, texts),
         "reproduce": {"commands": commands(log), "settings": in_force(log)},
@@ -79,16 +79,16 @@ def _kind(history: History) -> str:
     return kind_of(shown[0] if shown else history.problem.start or "")
 
 
-def _by_importance(history: History) -> Iterable[Trial]:
+def _by_importance(history: History, trials: Sequence[Trial]) -> Iterable[Trial]:
     """Yield the trials whose texts must be there first: start, best and its ancestors, then from best to worst."""
     start, best = start_of(history), history.best
     if start is not None:
         yield start
-    for number in [] if best is None else ancestry(history, best.id)[::-1]:
+    for number in [] if best is None else ancestry(history, best.id)[: -_DEEPEST - 1 : -1]:
         trial = history.trial(number)
         if trial is not None:
             yield trial
-    yield from sorted(history.trials, key=lambda one: -math.inf if one.score is None else one.score, reverse=True)
+    yield from sorted(trials, key=lambda one: -math.inf if one.score is None else one.score, reverse=True)
 
 
 def _keep(trial: Trial, texts: Texts) -> None:
@@ -113,7 +113,8 @@ def _study(log: Log, kind: str, texts: Texts) -> dict[str, Any]:
     }
 
 
-def _summary(history: History) -> dict[str, Any]:
+def _summary(log: Log) -> dict[str, Any]:
+    history = log.history
     best, start, gained = history.best, start_of(history), gain(history)
     return {
         "best": None if best is None else best.id,
@@ -124,7 +125,7 @@ def _summary(history: History) -> dict[str, Any]:
         "verdict": verdict(history),
         "candidates": history.next_id,
         "evaluations": history.evaluations,
-        "failed": sum(trial.score is None for trial in history.trials),
+        "failed": log.failed,
         "pending": len(history.pending),
         "usage": _spent(history.usage),
         "estimated": history.usage.estimated,
@@ -191,10 +192,10 @@ def _failures(trials: list[Trial], texts: Texts) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(events: Iterable[Event], texts: Texts) -> list[list[Any]]:
+def _notes(log: Log, texts: Texts) -> list[list[Any]]:
     """Return what people and the study itself noted: time, kind, text; the last of very many."""
     found: list[list[Any]] = []
-    for event in events:
+    for event in log.events:
         if isinstance(event, Guided):
             found.append([event.at, "guidance", texts.add(said(event))])
         elif isinstance(event, Proposed) and event.note:
@@ -203,4 +204,6 @@ def _notes(events: Iterable[Event], texts: Texts) -> list[list[Any]]:
             found.append([event.at, "stopped", texts.add(event.reason)])
         if isinstance(event, Proposed) and event.lessons is not None:
             found += [[event.at, "lesson", texts.add(text)] for text in event.lessons.texts]
+    if log.left_out:
+        found.append([log.events[-1].at, "note", texts.add(log.left_out)])
     return found[-_MOST_NOTES:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
@@ -17,37 +17,54 @@ _MOST = 240  # nodes that a drawing shows
 
 def ancestry(history: History, candidate_id: int) -> list[int]:
     """Return the ids from the first known ancestor down to the candidate itself."""
-    line: list[int] = []
+    return list(_upwards(history, candidate_id))[::-1]
+
+
+def _upwards(history: History, candidate_id: int) -> Iterator[int]:
+    """Yield the candidate's id, its parent's, and so on."""
+    passed: set[int] = set()
     trial = history.trial(candidate_id)
-    while trial is not None and trial.id not in line:
-        line.append(trial.id)
+    while trial is not None and trial.id not in passed:
+        passed.add(trial.id)
+        yield trial.id
         parent = trial.candidate.parent
         trial = None if parent is None else history.trial(parent)
-    return line[::-1]
 
 
-def lineage(history: History, most: int = _MOST) -> dict[str, Any]:
+def lineage(history: History, trials: Iterable[Trial] | None = None, most: int = _MOST) -> dict[str, Any]:
     """Return the graph, or its most important part: the best candidates and all their ancestors.
+
+    Args:
+        history: the study's.
+        trials: those to draw; all by default.
+        most: nodes that are drawn.
 
     Returns:
         ``best``: the best one's ancestry, oldest first. ``nodes``: [id, place, lane, parent or None], ordered by id,
         places 0, 1, ...; a candidate continues its parent's lane if it leads on to the best of its descendants.
         ``of``: how many candidates there are in all. ``linked``: how many of them have a parent.
     """
-    trials = sorted(history.trials, key=lambda trial: trial.id)
+    trials = sorted(history.trials if trials is None else trials, key=lambda trial: trial.id)
     linked = sum(trial.candidate.parent is not None for trial in trials)
     best = [] if history.best is None else ancestry(history, history.best.id)
     kept = {trial.id for trial in trials} if len(trials) <= most else _important(history, best, most)
     shown = [trial for trial in trials if trial.id in kept]
-    return {"best": best, "nodes": _placed(shown, best), "of": len(trials), "linked": linked}
+    return {"best": best, "nodes": _placed(shown, best), "of": len(history.trials), "linked": linked}
 
 
 def _important(history: History, best: Sequence[int], most: int) -> set[int]:
     kept = set(best[-most:])
     for trial in history.top(most):
-        line = set(ancestry(history, trial.id))
-        if len(kept | line) <= most:
-            kept |= line
+        if (room := most - len(kept)) <= 0:
+            break
+        # With a candidate all its ancestors are kept, so a line need be followed only up to one, or past the room.
+        line: list[int] = []
+        for one in _upwards(history, trial.id):
+            if one in kept or len(line) > room:
+                break
+            line.append(one)
+        if len(line) <= room:
+            kept |= set(line)
     return kept
 
 

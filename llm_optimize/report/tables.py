@@ -50,7 +50,7 @@ def as_json(log: Log) -> str:
     """Return the data of the report, with the pairs of a sweep written out under ``pairs``, as indented JSON."""
     data = report_data(log)
     if is_sweep(log.settings):
-        data["pairs"] = [pair_fields(pair) for pair in pairs(log.history.trials)]
+        data["pairs"] = [pair_fields(pair) for pair in pairs(log.trials)]
     return json.dumps(data, indent=1, allow_nan=False, default=str) + "\n"
 
 
@@ -60,7 +60,7 @@ def as_csv(log: Log) -> str:
     A text that a spreadsheet would take for a formula is written with ``'`` before it: candidates and answers are a
     stranger's text.
     """
-    trials = list(log.history.trials)
+    trials = list(log.trials)
     rows = _pair_rows(pairs(trials)) if is_sweep(log.settings) else [_trial_row(trial) for trial in trials]
     out = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["id"]

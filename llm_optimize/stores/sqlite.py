@@ -27,23 +27,29 @@ from __future__ import annotations
 
 import os
 import weakref
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from llm_optimize.core.events import Event, Told, dump, load
 from llm_optimize.core.types import Evaluation
 from llm_optimize.errors import BadInput, StoreError
+from llm_optimize.stores import queries
 from llm_optimize.stores.connection import Connection, Durability
 from llm_optimize.stores.listing import StudyInfo
 from llm_optimize.stores.owners import Owner, Owners
+from llm_optimize.stores.texts import joined, parted, texts_of, wanted, written
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from llm_optimize.stores.texts import Packed
 
 __all__ = ["SQLiteStore"]
 
 _KNOWN = 4096  # keys of the reply log that are remembered as written
+_AT_ONCE = 4096  # events written in one transaction where many are
 _PAGE = 256  # events fetched at a time: a read holds this many in memory, and the connection only while fetching
 
 
@@ -95,12 +101,39 @@ class SQLiteStore:
             StoreError: it could not be written; then nothing was.
             BadInput: the study's name is not valid Unicode text.
         """
-        kind, body = dump(event)
+        left, texts = parted(event)
+        row = _row(left)
         with self._connection.use() as connection:
             number = self._number(connection, study)
-            row = (number, kind, event.at, _score(event), _encodable(body), number)
-            [(sequence,)] = connection.execute(_APPEND, row).fetchall()
+            if not texts:
+                [(sequence,)] = connection.execute(queries.APPEND, (number, *row, None, number)).fetchall()
+                return int(sequence)
+        with self._connection.transaction() as connection:
+            row = (number, *row, written(connection, texts), number)
+            [(sequence,)] = connection.execute(queries.APPEND, row).fetchall()
         return int(sequence)
+
+    def extend(self, study: str, events: Iterable[Event]) -> int:
+        """Write many events durably, some thousands to a transaction; return the last sequence number, 0 without any.
+
+        For logs that come from elsewhere: a study that runs appends its events one by one.
+
+        Raises:
+            StoreError: one could not be written; what came some thousands before it is in the file.
+        """
+        with self._connection.use() as connection:
+            number = self._number(connection, study)
+            [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
+        coming = iter(events)
+        while some := list(islice(coming, _AT_ONCE)):
+            with self._connection.transaction() as connection:
+                [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
+                first, rows = (last or 0) + 1, []
+                for sequence, (left, texts) in enumerate(map(parted, some), first):
+                    rows.append((number, sequence, *_row(left), written(connection, texts)))
+                connection.executemany(queries.EXTEND, rows)
+                last = first + len(rows) - 1
+        return int(last or 0)
 
     def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Yield (sequence number, event) behind ``after``, up to the last one at the time of the first step.
@@ -112,21 +145,65 @@ class SQLiteStore:
             StoreError: the file or an event in it cannot be read.
         """
         with self._connection.use() as connection:
-            [(last,)] = connection.execute(_LAST, (study,)).fetchall()
-        position = after
-        while position < (last or 0) and (page := self._page(study, position, last)):
-            for position, kind, body in page:
-                yield position, self._loaded(study, position, kind, body)
+            [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
+        position = before = after
+        while position < (last or 0):
+            for position, event in self._page(study, before, last):
+                yield position, event
+            if position == before:
+                return
+            before = position
+
+    def fetch(self, study: str, sequences: Sequence[int]) -> dict[int, Event]:
+        """Return the events with these sequence numbers; those that the log does not hold are missing.
+
+        Raises:
+            StoreError: the file or one of these events cannot be read.
+        """
+        wanted = sorted(set(sequences))
+        found: dict[int, Event] = {}
+        for some in (wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)):
+            query = queries.FETCH.format(",".join("?" * len(some)))
+            found.update(self._events(study, query, (study, *some)))
+        return found
+
+    def of_kinds(self, study: str, *kinds: str) -> list[Event]:
+        """Return the events of these kinds (``opened``, ``proposed``, ...), oldest first.
+
+        Raises:
+            StoreError: the file or one of these events cannot be read.
+        """
+        query = queries.OF_KINDS.format(",".join("?" * len(kinds)))
+        return [event for _, event in self._events(study, query, (study, *kinds))]
+
+    def keep_fold(self, study: str, body: bytes) -> None:
+        """Keep the bytes in place of those kept before.
+
+        Raises:
+            StoreError: they could not be written.
+        """
+        with self._connection.use() as connection:
+            connection.execute(queries.KEEP_FOLD, (self._number(connection, study), body))
+
+    def kept_fold(self, study: str) -> bytes | None:
+        """Return the bytes kept, or None."""
+        with self._connection.use() as connection:
+            rows = connection.execute(queries.KEPT_FOLD, (study,)).fetchall()
+        return rows[0][0] if rows and isinstance(rows[0][0], bytes) else None
+
+    def twin(self) -> SQLiteStore:
+        """Return another store on the same file, with a connection of its own; it stays open when this one closes."""
+        return SQLiteStore(self.path, self.durability)
 
     def studies(self) -> tuple[str, ...]:
         """Return the names of all studies, oldest first."""
         with self._connection.use() as connection:
-            return tuple(name for (name,) in connection.execute(_STUDIES).fetchall())
+            return tuple(name for (name,) in connection.execute(queries.STUDIES).fetchall())
 
     def overview(self) -> tuple[StudyInfo, ...]:
         """Return one line about each study, oldest first, by one query."""
         with self._connection.use() as connection:
-            rows = connection.execute(_OVERVIEW).fetchall()
+            rows = connection.execute(queries.OVERVIEW).fetchall()
         return tuple(_info(*row) for row in rows)
 
     def remember(self, study: str, key: str, body: str) -> None:
@@ -137,7 +214,7 @@ class SQLiteStore:
         """
         with self._connection.use() as connection:
             number = self._number(connection, study)
-            connection.execute(_REMEMBER, (number, key, _text_or_bytes(body)))
+            connection.execute(queries.REMEMBER, (number, key, _text_or_bytes(body)))
 
     def remember_all(self, study: str, entries: Mapping[str, str]) -> None:
         """Write all bodies by key durably, in one transaction: all of them or none; the first under a key stays.
@@ -149,7 +226,7 @@ class SQLiteStore:
         with self._connection.use() as connection:
             number = self._number(connection, study)
         with self._connection.transaction() as connection:
-            connection.executemany(_REMEMBER, [(number, key, _text_or_bytes(entries[key])) for key in fresh])
+            connection.executemany(queries.REMEMBER, [(number, key, _text_or_bytes(entries[key])) for key in fresh])
         if len(self._kept) > _KNOWN:
             self._kept.clear()
         self._kept.update((study, key) for key in fresh)
@@ -157,7 +234,7 @@ class SQLiteStore:
     def recall(self, study: str, key: str) -> str | None:
         """Return the body under ``key``, or None."""
         with self._connection.use() as connection:
-            rows = connection.execute(_RECALL, (study, key)).fetchall()
+            rows = connection.execute(queries.RECALL, (study, key)).fetchall()
         if not rows:
             return None
         [(body,)] = rows
@@ -166,7 +243,7 @@ class SQLiteStore:
     def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
         """Return the keys that begin with ``prefix``, in the order in which they were first written."""
         with self._connection.use() as connection:
-            rows = connection.execute(_KEYS, (study, len(prefix), prefix)).fetchall()
+            rows = connection.execute(queries.KEYS, (study, len(prefix), prefix)).fetchall()
         return tuple(key for (key,) in rows)
 
     def claim(self, study: str) -> None:
@@ -220,65 +297,22 @@ class SQLiteStore:
             self._numbers[study] = number
         return number
 
-    def _page(self, study: str, after: int, last: int) -> list[tuple[int, str, str]]:
+    def _page(self, study: str, after: int, last: int) -> Iterator[tuple[int, Event]]:
+        return self._events(study, queries.READ, (study, after, last, _PAGE))
+
+    def _events(self, study: str, query: str, values: Sequence[Any]) -> Iterator[tuple[int, Event]]:
+        """Yield the events that a question asks for; all rows are fetched before the first."""
         with self._connection.use() as connection:
-            return connection.execute(_READ, (study, after, last, _PAGE)).fetchall()
+            rows = connection.execute(query, values).fetchall()
+            texts = texts_of(connection, wanted([row[3:] for row in rows]))
+        return ((row[0], self._loaded(study, row, texts)) for row in rows)
 
-    def _loaded(self, study: str, sequence: int, kind: str, body: str) -> Event:
+    def _loaded(self, study: str, row: tuple[int, str, str, str | None], texts: Mapping[int, Packed]) -> Event:
         try:
-            return load(kind, body)
+            return joined(load(row[1], row[2]), row[3], texts)
         except StoreError as error:
-            msg = f"{self.path}: study {study!r}, event {sequence}: {error}"
+            msg = f"{self.path}: study {study!r}, event {row[0]}: {error}"
             raise StoreError(msg) from error
-
-
-_APPEND = """
-INSERT INTO events (study, seq, kind, at, score, body)
-SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ? FROM events WHERE study = ?
-RETURNING seq
-"""
-
-_LAST = "SELECT max(seq) FROM events WHERE study = (SELECT id FROM studies WHERE name = ?)"
-
-_READ = """
-SELECT seq, kind, body FROM events
-WHERE study = (SELECT id FROM studies WHERE name = ?) AND seq > ? AND seq <= ?
-ORDER BY seq LIMIT ?
-"""
-
-_STUDIES = """
-SELECT name FROM studies WHERE EXISTS (SELECT 1 FROM events WHERE events.study = studies.id) ORDER BY id
-"""
-
-_REMEMBER = "INSERT INTO replies (study, key, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-
-_RECALL = "SELECT body FROM replies WHERE study = (SELECT id FROM studies WHERE name = ?) AND key = ?"
-
-_KEYS = """
-SELECT key FROM replies
-WHERE study = (SELECT id FROM studies WHERE name = ?) AND substr(key, 1, ?) = ?
-ORDER BY rowid
-"""
-
-_OVERVIEW = """
-SELECT
-    studies.name,
-    count(*) FILTER (WHERE kind = 'told'),
-    coalesce(chosen.score, iif(studies.id IN (SELECT study FROM by_hand), NULL, max(events.score))),
-    (
-        SELECT iif(last.kind = 'stopped', json_extract(last.body, '$.reason'), NULL) FROM events AS last
-        WHERE last.study = studies.id AND last.kind IN ('opened', 'stopped') ORDER BY last.seq DESC LIMIT 1
-    ),
-    min(at),
-    max(at),
-    owners.pid, owners.started, owners.host, owners.since
-FROM events
-JOIN studies ON studies.id = events.study
-LEFT JOIN owners ON owners.study = studies.name
-LEFT JOIN chosen ON chosen.study = studies.name
-GROUP BY studies.id
-ORDER BY studies.id
-"""
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
@@ -287,6 +321,11 @@ def _checked(path: str | os.PathLike[str]) -> Path:
         msg = f"store path is {text!r}: give the path of a file, or use MemoryStore()"
         raise BadInput(msg)
     return Path(text).expanduser().absolute()
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    kind, body = dump(event)
+    return kind, event.at, _score(event), _encodable(body)
 
 
 def _score(event: Event) -> float | None:

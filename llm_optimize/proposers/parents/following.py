@@ -64,14 +64,12 @@ class Following(ABC, Generic[_State]):
         with self._lock:
             trials = history.trials
             told, common = len(trials), min(len(trials), len(self._seen))
-            # Candidates are never made twice, so the same object at the same place means the same past before it.
-            if common and self._seen[common - 1] is not trials[common - 1].candidate:
+            if common and not trials.holds(self._seen[common - 1], common - 1):
                 self._forget()
             if trials.overruled != self._overruled:  # rare: what was rejected is seen as a failure
                 self._forget(trials.overruled)
             position, state = self._nearest(told)
-            for place in range(position, told):
-                trial = trials[place]
+            for place, trial in enumerate(trials.onward(position), position):
                 state = self.step(state, trial, place)
                 if place == len(self._seen):
                     self._seen.append(trial.candidate)
