@@ -12,7 +12,6 @@ import threading
 import time
 import weakref
 from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_optimize.errors import BadInput, StoreError, StudyOwned
@@ -20,6 +19,7 @@ from llm_optimize.stores.postgres_schema import TAKEN_OVER, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     import psycopg
 

@@ -198,9 +198,17 @@ def migrate(connection: psycopg.Connection, shown: str) -> None:
 
 
 def _version(connection: psycopg.Connection, shown: str) -> int:
-    [known] = connection.execute("SELECT to_regclass('llm_optimize.schema_version')").fetchall()
-    if known == (None,):
-        return _refuse_foreign(connection, shown)
+    """Return how many steps the database has taken; 0 where it has no such schema.
+
+    What is there is read from the catalog's rows: looking a table up by name may answer from a cache that does not
+    know yet what another process has committed.
+    """
+    names = {name for (name,) in connection.execute(_TABLES_THERE).fetchall()}
+    if names and "schema_version" not in names:
+        msg = f"{shown}: the schema llm_optimize is another program's: choose another database"
+        raise StoreError(msg)
+    if not names:
+        return 0
     [(version,)] = connection.execute("SELECT version FROM llm_optimize.schema_version").fetchall()
     if version > len(STEPS):
         msg = (
@@ -211,10 +219,7 @@ def _version(connection: psycopg.Connection, shown: str) -> int:
     return int(version)
 
 
-def _refuse_foreign(connection: psycopg.Connection, shown: str) -> int:
-    counted = "SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'llm_optimize'"
-    [(count,)] = connection.execute(counted).fetchall()
-    if count:
-        msg = f"{shown}: the schema llm_optimize is another program's: choose another database"
-        raise StoreError(msg)
-    return 0
+_TABLES_THERE = """
+SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+WHERE nspname = 'llm_optimize' AND relkind = 'r'
+"""
