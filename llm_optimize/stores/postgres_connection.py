@@ -54,6 +54,9 @@ _REMEDIES = {
     "54000": "a study's name or a reply's key is too long for the server: choose a shorter one",
 }
 
+_ISOLATION = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
+"""Whoever waits for a study's row must see what was committed meanwhile, whatever the database's default is."""
+
 _OPEN: weakref.WeakSet[PostgresConnection] = weakref.WeakSet()
 _INHERITED: list[object] = []
 
@@ -63,19 +66,21 @@ Result = TypeVar("Result")
 class PostgresConnection:
     """A connection that opens on first use and again when it is lost. Every method may be called from any thread."""
 
-    def __init__(self, address: Address, outage_s: float | None = None) -> None:
+    def __init__(self, address: Address, outage_s: float | None = None, *, was_up: bool = False) -> None:
         """Remember how to connect.
 
         Args:
             address: where.
             outage_s: see :class:`~llm_optimize.stores.postgres_address.Timing`; None takes the address's.
+            was_up: whether the server has been reached before. If not, failing to do so is reported at once: the
+                address is likely to be wrong.
         """
         self.address = address
         self._outage_s = address.timing.outage_s if outage_s is None else outage_s
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._connection: psycopg.Connection | None = None
-        self._was_up = False
+        self._was_up = was_up
         _watch_forks()
         _OPEN.add(self)
 
@@ -120,8 +125,11 @@ class PostgresConnection:
             self._drop()
 
     def put_aside(self) -> None:
-        """Forget what a forked child inherited: the connection, and a lock that another thread may have held."""
+        """Forget what a forked child inherited: the connection, and locks that another thread may have held."""
         self._lock = threading.Lock()
+        ending, self._ending = self._ending, threading.Event()
+        if ending.is_set():
+            self._ending.set()
         if self._connection is not None:
             _INHERITED.append(self._connection)  # collecting it would end the parent's session
             self._connection = None
@@ -140,6 +148,7 @@ class PostgresConnection:
         connection = _connect(self.address)
         try:
             _check_encoding(connection, self.address)
+            connection.execute(_ISOLATION)
             migrate(connection, self.address.shown)
         except BaseException:
             connection.close()
@@ -153,7 +162,7 @@ class PostgresConnection:
             connection.close()
 
     def _may_pass(self, error: psycopg.Error) -> bool:
-        """Return whether trying again may help: not on the first contact, when the address is likely to be wrong."""
+        """Return whether trying again may help."""
         if not self._was_up:
             return False
         if error.sqlstate is None:  # libpq's own: it could not connect, or the connection broke

@@ -145,7 +145,7 @@ class Leases:
 
     def _stop_renewing(self) -> None:
         renewal, self._renewal = self._renewal, None
-        if renewal is not None:
+        if renewal is not None and renewal.is_alive():
             renewal.end()
 
 
@@ -155,7 +155,7 @@ class _Renewal(threading.Thread):
     def __init__(self, leases: Leases, address: Address) -> None:
         super().__init__(name="llm_optimize leases", daemon=True)
         self._leases = leases
-        self._connection = PostgresConnection(address, outage_s=address.timing.lease_s / 3)
+        self._connection = PostgresConnection(address, outage_s=address.timing.lease_s / 3, was_up=True)
         self._ending = threading.Event()
 
     def run(self) -> None:

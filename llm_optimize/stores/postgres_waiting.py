@@ -39,7 +39,6 @@ class Announcements:
         """Connect on first use."""
         self._address = address
         self._idle: deque[PostgresConnection] = deque()
-        self._busy: list[PostgresConnection] = []
         self._closed = False
 
     def until(
@@ -91,7 +90,7 @@ class Announcements:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = PostgresConnection(self._address)
+            connection = PostgresConnection(self._address, was_up=True)
         try:
             yield connection
         except BaseException:
