@@ -5,7 +5,6 @@ Its programs refuse to run as root, so root starts them as the user ``nobody``.
 
 from __future__ import annotations
 
-import itertools
 import os
 import pwd
 import shutil
@@ -21,6 +20,13 @@ __all__ = ["PASSWORD", "PostgresServer", "programs"]
 
 PASSWORD = "a-word-nobody-may-read"
 """Of the user ``tester``: tests look for it where it must not be."""
+
+_DATABASE = "test_store"
+
+_END_SESSIONS = """
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
 
 _UNSAFE = {"fsync": "off", "full_page_writes": "off"}  # survives the death of every process, only not a power cut
 
@@ -45,7 +51,6 @@ class PostgresServer:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self._names = itertools.count(1)
         self._make()
 
     def _make(self) -> None:
@@ -77,18 +82,21 @@ class PostgresServer:
         self._process.wait()
 
     def stop(self) -> None:
-        """Stop the server, as it wants to be stopped, and remove its folder."""
+        """Stop the server without writing anything down, and remove its folder."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
         shutil.rmtree(self.folder)
 
     def database(self) -> str:
-        """Make an empty database and return its address, password and all."""
-        name = f"test_{os.getpid()}_{next(self._names)}"
+        """Return the address of a database, password and all, in which nobody works and nothing is."""
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self.address(name)
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_DATABASE,)).fetchall():
+                connection.execute(f"CREATE DATABASE {_DATABASE}")
+        with psycopg.connect(self.address(_DATABASE), autocommit=True) as connection:
+            connection.execute(_END_SESSIONS)
+            connection.execute("DROP SCHEMA IF EXISTS llm_optimize CASCADE")
+        return self.address(_DATABASE)
 
     def address(self, database: str) -> str:
         """Return the address of a database."""

@@ -118,7 +118,10 @@ def check_shared(store, notes, done_at_takeover, successor):
 
 def lease_end(address, study="shared"):
     """Return when the lease ends and when the owner began, by the server's clock in seconds since the epoch."""
-    sql = "SELECT extract(epoch FROM lease_until), extract(epoch FROM since) FROM llm_optimize.studies WHERE name = %s"
+    sql = """
+        SELECT extract(epoch FROM lease_until)::float8, extract(epoch FROM since)::float8
+        FROM llm_optimize.studies WHERE name = %s
+    """
     with psycopg.connect(address) as connection:
         return connection.execute(sql, (study,)).fetchone()
 

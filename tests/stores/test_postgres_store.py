@@ -115,18 +115,20 @@ class TestDatabase:
     @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
     def test_database_with_another_isolation_is_written_as_any(self, address, level):
         """A database whose transactions are stricter by default loses no concurrent append."""
-        with psycopg.connect(address, autocommit=True) as connection:
-            name = connection.info.dbname
-            connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation TO '{level}'")
-        with PostgresStore(address) as left, PostgresStore(address) as right, ThreadPoolExecutor(2) as pool:
-            ready = threading.Barrier(2)
+        setting = f"ALTER DATABASE {address.rpartition('/')[2]} SET default_transaction_isolation TO"
+        execute(address, f"{setting} '{level}'")
+        try:
+            with PostgresStore(address) as left, PostgresStore(address) as right, ThreadPoolExecutor(2) as pool:
+                ready = threading.Barrier(2)
 
-            def work(store):
-                ready.wait()
-                return [store.append("study", Guided("x")) for _ in range(50)]
+                def work(store):
+                    ready.wait()
+                    return [store.append("study", Guided("x")) for _ in range(50)]
 
-            numbers = [number for part in pool.map(work, (left, right)) for number in part]
-            assert sorted(numbers) == list(range(1, 101))
+                numbers = [number for part in pool.map(work, (left, right)) for number in part]
+        finally:
+            execute(address, f"{setting} DEFAULT")
+        assert sorted(numbers) == list(range(1, 101))
 
 
 class TestOverview:
