@@ -88,8 +88,16 @@ class PostgresStore:
             *(study, token, self._leases.seconds, _new_key()),
             *(kind, event.at, _score(event), _decides(event), _encodable(body)),
         )
-        [(sequence,)] = self._connection.run(lambda connection: connection.execute(_APPEND, row).fetchall())
-        return int(sequence)
+
+        def work(connection: psycopg.Connection) -> int:
+            with connection.pipeline() as pipeline:  # both are on their way before the first is answered
+                appended = connection.execute(_APPEND, row)
+                pipeline.sync()
+                connection.execute(_ANNOUNCE, (study,))
+            [(sequence,)] = appended.fetchall()
+            return int(sequence)
+
+        return self._connection.run(work)
 
     def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Yield (sequence number, event) behind ``after``, up to the last one at the time of the first step.
@@ -269,6 +277,8 @@ def _shut(connection: PostgresConnection, announcements: Announcements, leases: 
 
 
 _APPEND = "SELECT llm_optimize.append(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+
+_ANNOUNCE = "SELECT llm_optimize.announce(%s)"
 
 _LAST = "SELECT id, last, token FROM llm_optimize.studies WHERE name = %s"
 

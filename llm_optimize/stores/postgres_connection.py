@@ -236,6 +236,8 @@ def _driver() -> ModuleType:
     except ImportError as error:
         msg = f"store: postgresql:// needs the package psycopg ({error}): pip install 'llm-optimize[postgres]'"
         raise BadInput(msg) from error
+    # What it warns of when a connection breaks is mended here; whoever sets up logging still gets it.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     return psycopg
 
 

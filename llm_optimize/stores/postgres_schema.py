@@ -128,9 +128,14 @@ BEGIN
         lease_until = CASE WHEN p_token IS NULL THEN lease_until
             ELSE clock_timestamp() + make_interval(secs => p_lease_s) END
     WHERE id = mine.id;
-    PERFORM pg_notify('@channel', mine.id::text);
     RETURN number;
 END $$;
+
+-- A transaction of its own: one that announces holds a lock of the whole server from then until its commit is on the
+-- disk, so that events of different studies would be flushed one after the other.
+CREATE FUNCTION llm_optimize.announce(p_study text) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_notify('@channel', id::text) FROM llm_optimize.studies WHERE name = p_study;
+$$;
 
 CREATE FUNCTION llm_optimize.remember(p_study text, p_token uuid, p_keys text[], p_bodies bytea[])
 RETURNS void LANGUAGE plpgsql AS $$
@@ -167,7 +172,7 @@ END $$;
 CREATE FUNCTION llm_optimize.release(p_study text, p_token uuid) RETURNS void LANGUAGE sql AS $$
     UPDATE llm_optimize.studies SET token = NULL, pid = NULL, host = NULL, since = NULL, lease_until = NULL
     WHERE name = p_study AND token = coalesce(p_token, token);
-    SELECT pg_notify('@channel', id::text) FROM llm_optimize.studies WHERE name = p_study;
+    SELECT llm_optimize.announce(p_study);
 $$;
 """.replace("@taken_over", TAKEN_OVER).replace("@channel", CHANNEL)
 
