@@ -22,7 +22,7 @@ from llm_optimize.stores import PostgresStore, Timing
 pytestmark = pytest.mark.xdist_group("postgres")
 
 SESSION = Path(__file__).parent.parent / "helpers" / "postgres_session.py"
-EVALUATIONS = 60
+EVALUATIONS = 45
 
 GUIDE = """
 import sys
@@ -150,12 +150,12 @@ class TestWaiting:
     def test_waiting_reader_is_woken(self, address):
         """A reader that waits for a study that does not exist yet wakes with its first event, long before it looks."""
         with PostgresStore(address) as store, PostgresStore(address) as reader, ThreadPoolExecutor() as pool:
-            waiting = pool.submit(reader.wait, "study", 0, 20)  # it would look again after 30 s
+            waiting = pool.submit(reader.wait, "study", 0, 60)  # it would look again after 30 s
             while not idle_listeners(address):
                 pass
             store.append("other", Guided("not this one"))
             store.append("study", Guided("x"))
-            assert waiting.result() is True
+            assert waiting.result(timeout=15) is True
 
     def test_waiting_asks_nothing(self, address):
         """While a reader waits and nothing happens its session runs no statement."""
@@ -190,13 +190,13 @@ class TestWaiting:
     def test_announcements_lost_with_the_server_are_made_up_for(self, postgres, address):
         """An event that was appended while the waiting reader was cut off is found when it is back."""
         with PostgresStore(address) as store, PostgresStore(address) as reader, ThreadPoolExecutor() as pool:
-            waiting = pool.submit(reader.wait, "study", 0, 20)
+            waiting = pool.submit(reader.wait, "study", 0, 60)
             while not idle_listeners(address):
                 pass
             postgres.kill()
             postgres.start()
             store.append("study", Guided("x"))
-            assert waiting.result() is True
+            assert waiting.result(timeout=15) is True
 
 
 def idle_listeners(address):

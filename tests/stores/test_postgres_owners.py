@@ -21,7 +21,7 @@ from llm_optimize.stores import PostgresStore, Timing
 pytestmark = pytest.mark.xdist_group("postgres")
 
 SESSION = Path(__file__).parent.parent / "helpers" / "postgres_session.py"
-EVALUATIONS = 60
+EVALUATIONS = 45
 PATIENCE = "&patience_s=120"
 
 PRELUDE = """
@@ -172,11 +172,11 @@ def test_nothing_is_written_after_a_takeover(address, start, written):
     for _ in range(written):
         assert writer.stdout.readline() == "written\n"
     writer.send_signal(signal.SIGSTOP)
-    with PostgresStore(address, Timing(lease_s=0.5, patience_s=60)) as store:
+    with PostgresStore(address, Timing(lease_s=0.5, patience_s=20)) as store:
         store.claim("study")
         taken = store.append("study", Guided("successor"))
         writer.send_signal(signal.SIGCONT)
-        *_, last = writer.communicate()[0].splitlines()
+        *_, last = writer.communicate(timeout=30)[0].splitlines()
         assert f"process {os.getpid()} on" in last
         assert "no longer run by this process" in last
         assert [number for number, event in store.read("study", taken - 1)] == [taken]
@@ -214,13 +214,14 @@ def test_patient_claim_wakes_when_the_owner_gives_up(address):
     """Whoever waits for a study gets it when it is released, long before the lease would have ended."""
     with PostgresStore(address, Timing(lease_s=1000)) as owner:
         owner.claim("study")
-        with PostgresStore(address, Timing(patience_s=20)) as other:
+        with PostgresStore(address, Timing(patience_s=60)) as other:
             waiting = threading.Thread(target=other.claim, args=("study",))
             waiting.start()
             while not backends(address, "llm_optimize.claim", waiting=True):
                 pass
             owner.release("study")
-            waiting.join()
+            waiting.join(15)
+            assert not waiting.is_alive()
             with pytest.raises(StudyOwned):
                 owner.claim("study")
 
