@@ -30,10 +30,11 @@ from llm_optimize.errors import BadInput
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from llm_optimize.cli.studies import Location
     from llm_optimize.core.events import Event
     from llm_optimize.core.types import ToolUse, Trial
+    from llm_optimize.stores.postgres import PostgresStore
     from llm_optimize.stores.sqlite import SQLiteStore
 
 __all__ = ["add", "main"]
@@ -77,7 +78,9 @@ def main(args: argparse.Namespace) -> int:
 class _Summary:
     """Everything about a study on a page."""
 
-    def __init__(self, path: Path, store: SQLiteStore, name: str, events: Sequence[Event], history: History) -> None:
+    def __init__(
+        self, path: Location, store: SQLiteStore | PostgresStore, name: str, events: Sequence[Event], history: History
+    ) -> None:
         self._path = path
         self._name = name
         self._history = history

@@ -1,4 +1,4 @@
-"""Looking studies up in a store's file without making one."""
+"""Looking studies up in a store without making one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from llm_optimize.core.events import Opened
 from llm_optimize.core.history import History
 from llm_optimize.errors import BadInput
 from llm_optimize.stores.opening import default_path
+from llm_optimize.stores.postgres import PostgresStore
+from llm_optimize.stores.postgres_address import Address, is_address
 from llm_optimize.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from llm_optimize.stores.listing import StudyInfo
 
 __all__ = [
+    "Location",
     "fold",
     "next_name",
     "open_existing",
@@ -31,41 +34,56 @@ __all__ = [
     "state",
     "store_flag",
     "store_path",
+    "store_value",
     "study_events",
     "when",
 ]
 
+Location = Path | Address
+"""Where a store is; its text is fit to be shown."""
 
-def store_path(given: str | None) -> Path:
-    """Return the store's absolute path: what ``--store`` says, else the default.
+
+def store_path(given: str | None) -> Location:
+    """Return the store's address or absolute path: what ``--store`` says, else the default.
 
     Raises:
-        BadInput: the path is empty.
+        BadInput: the path is empty, or the address makes no sense.
     """
+    if given is not None and is_address(given):
+        return Address.parse(given)
     if given is not None and not given.strip():
         msg = "--store: the path is empty; give the path of a file, or leave the flag out"
         raise BadInput(msg)
     return (Path(given).expanduser() if given is not None else default_path()).absolute()
 
 
+def store_value(given: str | None) -> str | Path:
+    """Return what ``open_store`` takes: ``auto``, an address, or a path, whatever that is called."""
+    if given is None:
+        return "auto"
+    return given if is_address(given) else Path(given)
+
+
 def store_flag(given: str | None) -> str:
-    """Return what to add to a command so that it looks into the same store."""
-    return "" if given is None else f" --store {given}"
+    """Return what to add to a command so that it looks into the same store; a password is left out."""
+    return "" if given is None else f" --store {Address.parse(given) if is_address(given) else given}"
 
 
-def open_existing(path: Path) -> SQLiteStore | None:
+def open_existing(path: Location) -> SQLiteStore | PostgresStore | None:
     """Return the store, or None where there is no such file: reading makes none."""
+    if isinstance(path, Address):
+        return PostgresStore(path.conninfo, path.timing)
     return SQLiteStore(path) if path.exists() else None
 
 
-def next_name(path: Path, stem: str) -> str:
+def next_name(path: Location, stem: str) -> str:
     """Return the first of stem-1, stem-2, ... that the store does not hold."""
     store = open_existing(path)
     known = set(store.studies()) if store else set()
     return next(name for i in range(1, len(known) + 2) if (name := f"{stem}-{i}") not in known)
 
 
-def study_events(path: Path, name: str) -> tuple[SQLiteStore, list[Event]]:
+def study_events(path: Location, name: str) -> tuple[SQLiteStore | PostgresStore, list[Event]]:
     """Return the store and the study's log.
 
     Raises:
@@ -117,7 +135,7 @@ def when(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
-def _unknown(path: Path, name: str, known: Sequence[str]) -> str:
+def _unknown(path: Location, name: str, known: Sequence[str]) -> str:
     if not known:
         return f"study {name!r} is not in {path}: it holds no study; give --store PATH of the file that does"
     close = difflib.get_close_matches(name, known, 3, 0.4)

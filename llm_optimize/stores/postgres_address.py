@@ -85,6 +85,10 @@ class Address:
         conninfo = f"postgresql://{authority}{place}" + (f"?{'&'.join(theirs)}" if theirs else "")
         return cls(conninfo, shown, Timing(**mine))
 
+    def __str__(self) -> str:
+        """Return what may be shown."""
+        return self.shown
+
 
 def is_address(text: str) -> bool:
     """Return whether a text is the address of a PostgreSQL database, not a path."""

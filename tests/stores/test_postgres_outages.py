@@ -15,6 +15,8 @@ from helpers.postgres_server import PASSWORD
 from helpers.warm import Session
 
 from llm_optimize import ScriptedModel, optimize
+from llm_optimize.cli import main
+from llm_optimize.cli.ending import Place
 from llm_optimize.core.events import Guided, Proposed, Stopped, Told
 from llm_optimize.errors import StoreError
 from llm_optimize.stores import PostgresStore, Timing
@@ -222,3 +224,19 @@ def test_guide_elsewhere_is_heard_by_the_owner(address):
     heard = ["more vowels" in str(request) for request in model.requests]
     assert heard[:2] == [False, False]
     assert all(heard[2:])
+
+
+def test_command_line_reads_and_guides(address, capsys):
+    """The commands take the address where they take a path, and print it without the password."""
+    with PostgresStore(address) as store:
+        optimize.run("t", "q", len, "x", 1, ScriptedModel(["```\nxy\n```"]), verbose=False, store=store, study="study")
+        assert main(["guide", "study", "more vowels", "--store", address]) == 0
+        assert [event.text for _, event in store.read("study") if isinstance(event, Guided)] == ["more vowels"]
+    for words in (["list"], ["show", "study"], ["doctor"], ["show", "stduy"]):
+        main([*words, "--store", address])
+    said = capsys.readouterr()
+    assert "study" in said.out
+    assert "did you mean 'study'?" in said.err
+    assert address.replace(f":{PASSWORD}", "") in said.out + said.err
+    assert PASSWORD not in said.out + said.err
+    assert PASSWORD not in str(Place("study", address))
