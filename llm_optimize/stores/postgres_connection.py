@@ -60,7 +60,7 @@ _ISOLATION = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ CO
 _OPEN: weakref.WeakSet[PostgresConnection] = weakref.WeakSet()
 _INHERITED: list[object] = []
 
-Result = TypeVar("Result")
+_T = TypeVar("_T")
 
 
 class PostgresConnection:
@@ -89,7 +89,7 @@ class PostgresConnection:
         """Whether it was closed for good."""
         return self._ending.is_set()
 
-    def run(self, work: Callable[[psycopg.Connection], Result]) -> Result:
+    def run(self, work: Callable[[psycopg.Connection], _T]) -> _T:
         """Return what ``work`` returns, given the connection in autocommit mode; begin it anew when that is lost.
 
         Args:

@@ -29,7 +29,7 @@ LOOK_AGAIN_S = 30.0
 _IDLE = 2  # connections that are kept for the next one who waits
 _SLICE_S = 0.5  # how soon a wait notices that the store was closed; the server is not asked
 
-Result = TypeVar("Result")
+_T = TypeVar("_T")
 
 
 class Announcements:
@@ -41,9 +41,7 @@ class Announcements:
         self._idle: deque[PostgresConnection] = deque()
         self._closed = False
 
-    def until(
-        self, look: Callable[[psycopg.Connection], tuple[Result | None, float]], timeout: float | None
-    ) -> Result | None:
+    def until(self, look: Callable[[psycopg.Connection], tuple[_T | None, float]], timeout: float | None) -> _T | None:
         """Call ``look`` now and after each announcement until it finds something; return that, or None at the end.
 
         Args:
@@ -56,7 +54,7 @@ class Announcements:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
 
-        def work(connection: psycopg.Connection) -> Result | None:
+        def work(connection: psycopg.Connection) -> _T | None:
             connection.execute(f"LISTEN {CHANNEL}".encode())  # before looking, so that nothing falls between
             try:
                 while True:

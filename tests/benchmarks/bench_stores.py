@@ -1,15 +1,18 @@
 """What a store costs, SQLite beside a PostgreSQL server on this machine: ``python bench_stores.py [--seconds 2]``.
 
 Appends per second of an evaluation with 500 characters of feedback, by one writer and by four at once, each of these
-with a store of its own; events read per second; and how long after an append a reader that waits has the event. The
-server is Debian's package ``postgresql`` with its defaults, so each commit is flushed to the disk, as with SQLite's
-durability ``full``; ``normal`` flushes nothing and survives the death of processes only.
+with a store of its own; events read per second; how long after an append a reader that waits has the event; and how
+long after the SIGKILL of an owner the next one has the study. The server is Debian's package ``postgresql`` with its
+defaults, so each commit is flushed to the disk, as with SQLite's durability ``full``; ``normal`` flushes nothing and
+survives the death of processes only.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -23,10 +26,21 @@ from helpers.postgres_server import PostgresServer, programs
 
 from llm_optimize.core.events import Told
 from llm_optimize.core.types import Evaluation, Usage
-from llm_optimize.stores import PostgresStore, SQLiteStore
+from llm_optimize.stores import PostgresStore, SQLiteStore, Timing
 
 WRITERS = 4
 WAKES = 200
+TAKEOVERS = 5
+LEASE_S = 2.0
+
+OWNER = """
+import sys
+from llm_optimize.stores import PostgresStore
+store = PostgresStore(sys.argv[1])
+store.claim("study")
+print("owned", flush=True)
+sys.stdin.readline()
+"""
 
 
 def told(number):
@@ -86,6 +100,24 @@ def wakes(address):
     print(f"append to a waiting reader: median {statistics.median(times):.1f} ms, 95 % within {cut[-1]:.1f} ms")
 
 
+def takeovers(address):
+    """Print how long after an owner's SIGKILL its successor owns the study, in seconds."""
+    times = []
+    for _ in range(TAKEOVERS):
+        command = [sys.executable, "-c", OWNER, f"{address}?lease_s={LEASE_S}"]
+        with (
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner,
+            PostgresStore(address, Timing(LEASE_S, patience_s=60)) as store,
+        ):
+            owner.stdout.readline()
+            time.sleep(LEASE_S * len(times) / TAKEOVERS)  # at different moments between two renewals
+            owner.send_signal(signal.SIGKILL)
+            began = time.perf_counter()
+            store.claim("study")
+            times.append(time.perf_counter() - began)
+    print(f"killed owner replaced, lease {LEASE_S:g} s: {', '.join(f'{one:.2f}' for one in sorted(times))} s later")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,6 +139,7 @@ def main() -> None:
             rates(name, lambda: PostgresStore(address), seconds)  # noqa: B023 - called here
             if not settings:
                 wakes(address)
+                takeovers(address)
         finally:
             server.stop()
 

@@ -162,7 +162,7 @@ class TestWaiting:
     def test_waiting_asks_nothing(self, address):
         """While a reader waits and nothing happens its session runs no statement."""
         with PostgresStore(address) as store, ThreadPoolExecutor() as pool:
-            waiting = pool.submit(store.wait, "study", 0, 1.5)
+            waiting = pool.submit(store.wait, "study", 0, 0.8)
             while not (first := idle_listeners(address)):
                 pass
             looked = 0
