@@ -6,6 +6,7 @@ minute besides: a connection may be dead without knowing it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from contextlib import contextmanager
@@ -59,10 +60,10 @@ class Announcements:
             try:
                 while True:
                     found, pause = look(connection)
-                    left = pause if deadline is None else min(pause, deadline - time.monotonic())
-                    if found is not None or self._closed or (left <= 0 and left < pause):
+                    left = math.inf if deadline is None else deadline - time.monotonic()
+                    if found is not None or self._closed or left <= 0:
                         return found
-                    self._listen(connection, left)
+                    self._listen(connection, min(pause, left))
             finally:
                 if not connection.closed:
                     connection.execute(b"UNLISTEN *")  # a connection that nobody reads must not collect announcements
