@@ -22,6 +22,7 @@ from llm_optimize.llm.options import DefaultChat
 from llm_optimize.llm.priced import Priced
 from llm_optimize.sandbox import Sandbox, describe
 from llm_optimize.sandbox.attack import WALLS, Attack, Bait, attempts
+from llm_optimize.stores.postgres_address import Address
 
 if TYPE_CHECKING:
     import argparse
@@ -206,6 +207,8 @@ def _store(given: str | None) -> Finding:
         count = len(store.studies()) if store else 0
     except LLMOptimizeError as error:
         return Finding("store", "fail", str(error))
+    if isinstance(path, Address):
+        return Finding("store", "ok", f"{path}, {count} studies")
     folder = next(folder for folder in path.parents if folder.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK) or (store and not os.access(path, os.W_OK)):
         return Finding("store", "fail", f"{path} cannot be written", remedy)

@@ -61,7 +61,10 @@ def about(doc: str | None) -> str:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Add ``--store``."""
-    shown = "the file with the studies (default: $LLM_OPTIMIZE_HOME/studies.db or .llm_optimize/studies.db)"
+    shown = (
+        "the file with the studies, or postgresql://... (default: $LLM_OPTIMIZE_HOME/studies.db or "
+        ".llm_optimize/studies.db)"
+    )
     parser.add_argument("--store", metavar="PATH", help=shown)
 
 

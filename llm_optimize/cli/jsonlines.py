@@ -18,9 +18,9 @@ from llm_optimize.core.types import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from typing import TextIO
 
+    from llm_optimize.cli.studies import Location
     from llm_optimize.core.account import Account
     from llm_optimize.core.events import Event
     from llm_optimize.core.study import Study
@@ -100,7 +100,7 @@ def trial_fields(trial: Trial) -> dict[str, Any]:
     return fields | several
 
 
-def print_result(result: Result, store: Path) -> None:
+def print_result(result: Result, store: Location) -> None:
     """Print the last line of a session."""
     best = result.best
     print_object(

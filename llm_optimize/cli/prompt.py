@@ -24,7 +24,7 @@ from llm_optimize.cli.prompt_scorers import chosen_scorer
 from llm_optimize.cli.prompt_terminal import can_take_over
 from llm_optimize.cli.prompt_view import PromptView
 from llm_optimize.cli.session import followed, show_warnings
-from llm_optimize.cli.studies import fold, next_name, open_existing, opened_with, store_path
+from llm_optimize.cli.studies import fold, next_name, open_existing, opened_with, store_path, store_value
 from llm_optimize.core.budget import Budget
 from llm_optimize.errors import BadInput
 from llm_optimize.targets.prompt_population import PromptSearch
@@ -141,7 +141,7 @@ class _Job:
             model=self.model(None),
             budget=self.budget,
             parallel=found["parallel"],
-            store="auto" if self.store is None else Path(self.store),
+            store=store_value(self.store),
             study=self.name,
             resume="auto" if self.given else False,
             seed=found["seed"],

@@ -16,6 +16,7 @@ from llm_optimize.cli.ending import Place, report
 from llm_optimize.cli.jsonlines import JsonLines
 from llm_optimize.cli.lines import Lines, Silence
 from llm_optimize.cli.live import LiveView
+from llm_optimize.cli.studies import store_value
 from llm_optimize.cli.terminal import is_terminal
 from llm_optimize.core.plan import Ending
 from llm_optimize.llm import requests
@@ -71,7 +72,7 @@ class Job:
             layout=self.task.settings.get("LAYOUT", "window"),
             tools=self.task.settings.get("TOOLS", ()),
             constraints=self.task.settings.get("CONSTRAINTS", ()),
-            store="auto" if self.store is None else Path(self.store),
+            store=store_value(self.store),
             study=self.name,
             resume=self.resume,
             seed=options.seed,

@@ -41,11 +41,10 @@ from llm_optimize.errors import BadInput
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
+    from llm_optimize.cli.studies import AnyStore, Location
     from llm_optimize.core.events import Event
     from llm_optimize.core.types import ToolUse, Trial
-    from llm_optimize.stores.sqlite import SQLiteStore
 
 __all__ = ["add", "main"]
 
@@ -88,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
 class _Summary:
     """Everything about a study on a page."""
 
-    def __init__(self, path: Path, store: SQLiteStore, name: str, events: StudyEvents, history: History) -> None:
+    def __init__(self, path: Location, store: AnyStore, name: str, events: StudyEvents, history: History) -> None:
         self._path = path
         self._name = name
         self._history = history

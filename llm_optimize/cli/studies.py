@@ -1,4 +1,4 @@
-"""Looking studies up in a store's file without making one."""
+"""Looking studies up in a store without making one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from llm_optimize.core.folding import read_folding
 from llm_optimize.core.growing import folded
 from llm_optimize.errors import BadInput
 from llm_optimize.stores.opening import default_path
+from llm_optimize.stores.postgres import PostgresStore
+from llm_optimize.stores.postgres_address import Address, is_address
 from llm_optimize.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "LATEST",
     "LONG",
+    "AnyStore",
+    "Location",
     "StudyEvents",
     "fold",
     "next_name",
@@ -38,34 +42,52 @@ __all__ = [
     "state",
     "store_flag",
     "store_path",
+    "store_value",
     "study_events",
     "when",
 ]
 
+Location = Path | Address
+"""Where a store is; its text is fit to be shown."""
 
-def store_path(given: str | None) -> Path:
-    """Return the store's absolute path: what ``--store`` says, else the default.
+AnyStore = SQLiteStore | PostgresStore
+"""A store that the commands read."""
+
+
+def store_path(given: str | None) -> Location:
+    """Return the store's address or absolute path: what ``--store`` says, else the default.
 
     Raises:
-        BadInput: the path is empty.
+        BadInput: the path is empty, or the address makes no sense.
     """
+    if given is not None and is_address(given):
+        return Address.parse(given)
     if given is not None and not given.strip():
         msg = "--store: the path is empty; give the path of a file, or leave the flag out"
         raise BadInput(msg)
     return (Path(given).expanduser() if given is not None else default_path()).absolute()
 
 
+def store_value(given: str | None) -> str | Path:
+    """Return what ``open_store`` takes: ``auto``, an address, or a path, whatever that is called."""
+    if given is None:
+        return "auto"
+    return given if is_address(given) else Path(given)
+
+
 def store_flag(given: str | None) -> str:
-    """Return what to add to a command so that it looks into the same store."""
-    return "" if given is None else f" --store {given}"
+    """Return what to add to a command so that it looks into the same store; a password is left out."""
+    return "" if given is None else f" --store {Address.parse(given) if is_address(given) else given}"
 
 
-def open_existing(path: Path) -> SQLiteStore | None:
+def open_existing(path: Location) -> AnyStore | None:
     """Return the store, or None where there is no such file: reading makes none."""
+    if isinstance(path, Address):
+        return PostgresStore(path.conninfo, path.timing)
     return SQLiteStore(path) if path.exists() else None
 
 
-def next_name(path: Path, stem: str) -> str:
+def next_name(path: Location, stem: str) -> str:
     """Return the first of stem-1, stem-2, ... that the store does not hold."""
     store = open_existing(path)
     known = set(store.studies()) if store else set()
@@ -82,7 +104,7 @@ LATEST = 10_000
 class StudyEvents:
     """A study's log, read anew by whoever goes through it: a long one is never in memory as a whole."""
 
-    def __init__(self, store: SQLiteStore, name: str) -> None:
+    def __init__(self, store: AnyStore, name: str) -> None:
         """Read nothing yet."""
         self._store = store
         self._name = name
@@ -108,7 +130,7 @@ class StudyEvents:
         return read_folding(self._store, self._name).history
 
 
-def study_events(path: Path, name: str) -> tuple[SQLiteStore, StudyEvents]:
+def study_events(path: Location, name: str) -> tuple[AnyStore, StudyEvents]:
     """Return the store and the study's log.
 
     Raises:
@@ -170,7 +192,7 @@ def when(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
-def _unknown(path: Path, name: str, known: Sequence[str]) -> str:
+def _unknown(path: Location, name: str, known: Sequence[str]) -> str:
     if not known:
         return f"study {name!r} is not in {path}: it holds no study; give --store PATH of the file that does"
     close = difflib.get_close_matches(name, known, 3, 0.4)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize import sweep
 from llm_optimize.cli import flags
 from llm_optimize.cli.loading import is_object_name, load_named
+from llm_optimize.cli.studies import store_value
 from llm_optimize.core.budget import Budget
 from llm_optimize.errors import BadInput
 from llm_optimize.sweep.wording import LANGUAGES
@@ -219,7 +220,7 @@ def _more(args: argparse.Namespace) -> Any:  # noqa: ANN401 - the keywords of a 
         **{name: value for name, value in given.items() if value is not None},
         "repeats": args.repeats, "failed": args.failed, "parallel": args.parallel, "study": args.study,
         "probe": args.no_effect or not args.no_probe, "budget": Budget(**caps),
-        "store": "auto" if args.store is None else Path(args.store), "headers": dict(map(_header, args.header)),
+        "store": store_value(args.store), "headers": dict(map(_header, args.header)),
         "timeout": args.timeout, "attempts": args.attempts, "prices": _prices(args), "folder": args.out,
         "language": args.language, "inputs": None if args.inputs is None else _inputs(args.inputs),
         "verbose": not args.quiet, "closing": False, "say": _say,

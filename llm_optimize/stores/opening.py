@@ -1,4 +1,4 @@
-"""From what a user says (a path, ``"auto"``, None, a store) to a store."""
+"""From what a user says (a path, an address, ``"auto"``, None, a store) to a store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from llm_optimize.core.protocols import Store
 from llm_optimize.errors import BadInput, StoreError
 from llm_optimize.stores.memory import MemoryStore
+from llm_optimize.stores.postgres import PostgresStore
+from llm_optimize.stores.postgres_address import is_address
 from llm_optimize.stores.sqlite import SQLiteStore
 
 __all__ = ["default_path", "open_store"]
@@ -24,13 +26,14 @@ def open_store(value: str | os.PathLike[str] | Store | None) -> Store:
     """Return the store that ``value`` stands for.
 
     Args:
-        value: ``"auto"`` is SQLite at :func:`default_path`; another text or path is SQLite at that path; None is a
+        value: ``"auto"`` is SQLite at :func:`default_path`; ``"postgresql://..."`` is a
+            :class:`~llm_optimize.stores.postgres.PostgresStore`; another text or path is SQLite at that path; None is a
             store in memory; a store is itself.
 
     Raises:
         BadInput: ``value`` is none of these.
-        StoreError: the file cannot be made or opened, or is not a store.
-        StoreTooNew: a newer version wrote the file.
+        StoreError: the file cannot be made or opened, or is not a store; the server cannot be reached.
+        StoreTooNew: a newer version wrote the file or the schema.
 
     Example:
         >>> open_store(None).studies()
@@ -40,6 +43,8 @@ def open_store(value: str | os.PathLike[str] | Store | None) -> Store:
         return MemoryStore()
     if isinstance(value, str) and value == "auto":
         return SQLiteStore(_prepared(default_path()))
+    if isinstance(value, str) and is_address(value):
+        return PostgresStore(value)
     if isinstance(value, (str, os.PathLike)):
         return SQLiteStore(value)
     if isinstance(value, Store) and not isinstance(value, type):
