@@ -1,8 +1,8 @@
 """``llm-optimize serve [STUDY]``: a page that shows studies while they run, and takes a person's word.
 
 The page shows the report as it grows. On it guidance is typed in, candidates are accepted, rejected, pinned and
-injected, and a run is paused, stopped, and given more. It needs starlette and uvicorn (extra ``serve``), and is for this
-machine alone; ``--host`` opens it to others, who need the token.
+injected, and a run is paused, stopped, and given more. It needs starlette and uvicorn (extra ``serve``), and is for
+this machine alone; ``--host`` opens it to others, who need the token.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.stopping import Rule
 from llm_optimize.errors import BadInput
@@ -73,4 +73,5 @@ class Budget(Rule):
         if not history.hand.caps:
             return self
         own = {item.name: getattr(self, item.name) for item in fields(self)}
-        return Budget(**{name: None if cap is None else history.hand.raised(name, cap) for name, cap in own.items()})
+        caps: dict[str, Any] = {name: cap and history.hand.raised(name, cap) for name, cap in own.items()}
+        return Budget(**caps)

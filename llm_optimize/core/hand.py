@@ -72,6 +72,12 @@ class Hand:
                 return replace(self, accepted=event.candidate_id)
             case "inject":
                 return replace(self, texts=(*self.texts, event.text))
+            case _:
+                return self._steered(event)
+
+    def _steered(self, event: Guided) -> Hand:
+        """Return the decisions after one about the run, if it is one."""
+        match event.act:
             case "pause" | "continue":
                 return replace(self, paused=event.act == "pause")
             case "stop":
@@ -92,22 +98,13 @@ class Hand:
 
 def said(event: Guided) -> str:
     """Return a sentence for people on what one of them said or decided."""
-    about = f"candidate #{event.candidate_id}"
     match event.act:
         case "reject":
-            return f"{about} was rejected by hand" + (f": {event.text}" if event.text else "")
-        case "pin":
-            return f"{about} was pinned: proposals build on it"
-        case "unpin":
-            return "no candidate is pinned any more"
-        case "accept":
-            return f"{about} was accepted by hand"
-        case "inject":
-            return "a candidate was written by hand"
-        case "pause" | "continue" | "stop":
-            return _SAID[event.act]
+            return f"candidate #{event.candidate_id} was rejected by hand" + (f": {event.text}" if event.text else "")
         case "raise":
             return f"a cap was raised by hand: {event.text}"
+        case act if act in _SAID:
+            return _SAID[act].format(event.candidate_id)
         case _:
             return f"guidance: {event.text}"
 
@@ -128,6 +125,10 @@ def read_cap(text: str) -> tuple[str, float] | None:
 
 
 _SAID = {
+    "pin": "candidate #{} was pinned: proposals build on it",
+    "unpin": "no candidate is pinned any more",
+    "accept": "candidate #{} was accepted by hand",
+    "inject": "a candidate was written by hand",
     "pause": "the run was paused by hand",
     "continue": "the run was continued by hand",
     "stop": "the run was stopped by hand",

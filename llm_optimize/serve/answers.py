@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 
-__all__ = ["App", "Answer", "EventStream", "Receive", "Scope", "Send", "refusal", "server_sent"]
+__all__ = ["Answer", "App", "EventStream", "Receive", "Scope", "Send", "refusal", "server_sent"]
 
 if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def application(hub: Hub) -> App:
         async def endpoint(request: Request) -> _Reply:
             return await _answered(answer, request)
 
-        return Route(path, endpoint, methods=[method])  # type: ignore[arg-type]  # any ASGI application may answer
+        return Route(path, endpoint, methods=[method])
 
     return Starlette(
         routes=[
@@ -146,7 +146,8 @@ def _file(path: Path) -> Answer:
 def _report_script() -> Answer:
     """Return the report's scripts as a function, which the page calls for each state of the study."""
     parts = "\n".join((REPORT / f"{name}.js").read_text(encoding="utf-8") for name in _PARTS)
-    made = f'"use strict";\nfunction drawReport() {{\n{parts}\nreturn {{ D, tables, charts, openTrial, assemble, unpack }};\n}}\n'
+    result = "return { D, tables, charts, openTrial, assemble, unpack };"
+    made = f'"use strict";\nfunction drawReport() {{\n{parts}\n{result}\n}}\n'
     return Answer(200, made.encode(), _KINDS[".js"])
 
 
@@ -161,5 +162,5 @@ _STATIC: dict[str, Callable[[], Answer]] = {
     "uplot.js": _plot_script,
     "uplot.css": lambda: _file(REPORT / "uPlot.min.css"),
     "report.css": lambda: _file(REPORT / "report.css"),
-    **{name: (lambda name=name: _file(_ASSETS / name)) for name in ("live.js", "live.css", "index.js", "common.js")},
+    **{name: partial(_file, _ASSETS / name) for name in ("live.js", "live.css", "index.js", "common.js")},
 }

@@ -1,4 +1,4 @@
-"""The live page's server: a socket that is bound before anything is spent, and uvicorn behind it, here or in a thread."""
+"""The live page's server: a socket, bound before anything is spent, and uvicorn behind it, here or in a thread."""
 
 from __future__ import annotations
 

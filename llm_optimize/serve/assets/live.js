@@ -35,10 +35,12 @@ async function refresh(force) {
 }
 function draw({ upto, data }) {
   const sorted = drawn ? drawn.tables.map((table) => [table.label, table.sortBy, table.up, table.scroller.scrollTop]) : [];
-  const top = scrollY, height = document.documentElement.scrollHeight, above = $("report").getBoundingClientRect().top < 0;
+  const top = scrollY, above = $("report").getBoundingClientRect().top < 0;
   if (drawn) for (const chart of drawn.charts) if (chart.plot) chart.plot.destroy();
   const drawer = $("detail");
-  drawer.replaceWith(drawer.cloneNode(false));  // the old one's handlers hold the old data
+  const next = drawer.cloneNode(false);
+  drawer.replaceWith(next);  // the old one's handlers hold the old data
+  dress(next);
   $("report").replaceChildren();
   $("contents").replaceChildren();
   const put = (id, value) => { const node = make("script", { type: "application/json", id }); node.dataset.packed = "no"; node.textContent = JSON.stringify(value); document.body.append(node); return node; };
@@ -52,10 +54,20 @@ function draw({ upto, data }) {
       const table = drawn.tables.find((one) => one.label === label);
       if (table) { table.sortBy = by; table.up = up; table.refresh(); table.scroller.scrollTop = at; }
     }
-    if (above) scrollTo({ top: top + (top > height ? 0 : 0), behavior: "instant" });
+    if (above) scrollTo({ top, behavior: "instant" });
     drawnTo = upto;
     $("stale").hidden = true;
   });
+}
+// A candidate's drawer gets buttons for what can be decided about it.
+function dress(drawer) {
+  new MutationObserver(() => {
+    const head = drawer.querySelector(".drawerhead");
+    if (!head || head.querySelector(".acts")) return;
+    const id = Number($("detail-title").textContent.split("#")[1]);
+    const act = (name, label) => make("button", { type: "button", class: "button small", onclick: () => say(name, { candidate: id }) }, label);
+    head.querySelector(".grow").after(make("span", { class: "group acts" }, act("pin", "Pin"), act("accept", "Accept"), act("reject", "Reject")));
+  }).observe(drawer, { childList: true });
 }
 themed.push(() => { if (drawn) for (const chart of drawn.charts) chart.draw(); });
 $("refresh").addEventListener("click", () => refresh(true));
@@ -117,9 +129,9 @@ function takeSpeech(part) {
   if (!voice) {
     const head = make("p", { class: "small" }), text = make("pre", { class: "text short", dir: "auto" });
     voice = { head, text, node: make("div", { class: "voice" }, head, text) };
+    for (const [unit, one] of voices) if (one.node.classList.contains("ended") || voices.size >= 6) { one.node.remove(); voices.delete(unit); }
     voices.set(part.unit, voice);
     $("voices").append(voice.node);
-    while (voices.size > 4) { const [first] = voices.keys(); voices.get(first).node.remove(); voices.delete(first); }
   }
   $("silent").hidden = true;
   voice.head.textContent = `${part.unit} ${part.ended ? "has been said" : VERBS[part.kind] || part.kind}`;
