@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import html
+import ipaddress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
@@ -25,7 +26,6 @@ __all__ = ["LARGEST", "Border", "is_loopback"]
 LARGEST = 1_000_000
 """Bytes that a request's body may have."""
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognized here, not bound to
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
@@ -43,7 +43,10 @@ _HEADERS = {
 
 def is_loopback(host: str) -> bool:
     """Return whether a name or address is this machine's alone."""
-    return host in _LOOPBACK or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name; "127.0.0.1.example.org" is one
 
 
 @dataclass(frozen=True, slots=True)

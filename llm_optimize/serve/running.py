@@ -68,14 +68,11 @@ class Address:
             BadInput: the address is taken, or is not of this machine.
         """
         try:
-            family, kind, proto, _, where = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
-            listening = socket.socket(family, kind, proto)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(where)
+            family, _, _, _, where = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(where[:2], family=family)
         except OSError as error:
             msg = f"--host {self.host} --port {self.port}: cannot be listened on ({error.strerror}); give another port"
             raise BadInput(msg) from error
-        return listening
 
     def url(self, port: int, study: str | None = None) -> str:
         """Return the address to open, the token in it."""
