@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from llm_optimize.stores.listing import StudyInfo
     from llm_optimize.stores.sqlite import SQLiteStore
 
-__all__ = ["Hub", "TooMany"]
+__all__ = ["STREAMS", "Hub", "TooMany"]
+
+STREAMS = 64
+"""How many readers there may be at once."""
 
 _POLL_S = 0.25  # how often another process's log is looked at while somebody watches
 _LIST_S = 1.0
 _BEAT_S = 10.0  # a stream without news says that it is alive
 _SPEECH_S = 0.1  # between two parts of a reply that are sent to one reader
-_STREAMS = 64
 _REST = 5  # times as long as a report took nobody gets a newer one: it may use a sixth of a core
 
 
@@ -187,7 +189,7 @@ class Hub:
         return self._listings()
 
     def _refuse_many(self) -> None:
-        if self._streams >= _STREAMS:
+        if self._streams >= STREAMS:
             raise TooMany
 
     async def _events(self, follower: Follower, position: int) -> AsyncGenerator[bytes]:
