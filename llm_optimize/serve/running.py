@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from llm_optimize.serve.hub import Hub
 from llm_optimize.serve.routes import application
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from llm_optimize.core.chat import Piece
     from llm_optimize.core.events import Event
@@ -81,7 +81,7 @@ class Address:
         return f"http://{host}:{port}/{'study' if study else ''}{'?' if words else ''}{urlencode(words)}"
 
 
-def serve(store: SQLiteStore, address: Address, study: str | None, say: Any) -> None:  # noqa: ANN401 - a function of a line
+def serve(store: SQLiteStore, address: Address, study: str | None, say: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
@@ -90,11 +90,10 @@ def serve(store: SQLiteStore, address: Address, study: str | None, say: Any) -> 
         study: the only one to show, or None for all.
         say: is told the address to open.
     """
-    hub = Hub(store, study)
-    with address.bound() as listening:
-        server = _server(hub, address, listening)
-        say(f"live page at {address.url(listening.getsockname()[1], study)} (Ctrl-C ends it)")
-        server.run([listening])
+    with _serving(Hub(store, study), address) as (port, thread):
+        say(f"live page at {address.url(port, study)} (Ctrl-C ends it)")
+        with suppress(KeyboardInterrupt):
+            thread.join()
 
 
 class _Ear:
@@ -111,7 +110,7 @@ class _Ear:
 
 
 @contextmanager
-def beside(study: Study, store: SQLiteStore, address: Address, say: Any) -> Iterator[None]:  # noqa: ANN401 - as above
+def beside(study: Study, store: SQLiteStore, address: Address, say: Callable[[str], None]) -> Iterator[None]:
     """Serve the page from a thread while the block runs the study; it shows what the model says while it says it.
 
     Args:
@@ -122,13 +121,20 @@ def beside(study: Study, store: SQLiteStore, address: Address, say: Any) -> Iter
     """
     hub = Hub(store, running=study.name)
     study.watch(_Ear(hub))
+    with _serving(hub, address) as (port, _):
+        say(f"live page at {address.url(port, study.name)}")
+        yield
+
+
+@contextmanager
+def _serving(hub: Hub, address: Address) -> Iterator[tuple[int, threading.Thread]]:
+    """Serve in a thread while the block runs; at its end the streams send what there is and close."""
     with address.bound() as listening:
         server = _server(hub, address, listening)
         thread = threading.Thread(target=server.run, args=([listening],), name="live-page", daemon=True)
         thread.start()
-        say(f"live page at {address.url(listening.getsockname()[1], study.name)}")
         try:
-            yield
+            yield listening.getsockname()[1], thread
         finally:
             hub.close()
             server.should_exit = True

@@ -5,7 +5,7 @@ const query = study === null ? "" : `study=${encodeURIComponent(study)}&`;
 const FEED = 200, SHOWN = 20000;
 let last = 0;        // number of the last event that was taken in
 let drawnTo = 0;     // number of the last event that the report shows
-let standing = null;
+let standing = null, stoodAt = 0;
 let drawn = null;    // the report's own functions, for the state that is shown
 
 // --- the report -----------------------------------------------------------------------------------------------------
@@ -101,6 +101,7 @@ function tile(name, used, cap) {
 }
 function takeStanding(now) {
   standing = now;
+  stoodAt = Date.now();
   const running = now.state === "running", paused = running && now.paused && !now.stopping;
   const [words, kind] = paused ? ["paused", "warn"] : running ? (now.stopping ? ["stopping", "warn"] : ["running", "good"]) : now.reason !== null ? [`ended: ${now.reason}`, ""] : ["not running; a resume goes on", "warn"];
   $("state").textContent = words;
@@ -121,6 +122,10 @@ function takeStanding(now) {
   for (const part of $("raise").querySelectorAll("select, input, button")) part.disabled = !caps.length;
   $("to").placeholder = caps.length ? `more than ${number(now.caps[select.value])}` : "";
 }
+
+setInterval(() => {  // the clock goes on between two events
+  if (standing && standing.state === "running" && $("tiles").lastElementChild) $("tiles").lastElementChild.replaceWith(tile("seconds", standing.spent.seconds + (Date.now() - stoodAt) / 1000, standing.caps.seconds));
+}, 1000);
 
 // --- what the model says --------------------------------------------------------------------------------------------
 const voices = new Map(), VERBS = { text: "writes", reasoning: "thinks", tool: "calls a tool" };
@@ -147,9 +152,9 @@ let fading = 0;
 function tell(words, bad) {
   const told = $("told");
   told.textContent = words;
-  told.className = `told shown ${bad ? "bad" : ""}`;
+  told.className = `toast shown ${bad ? "bad" : ""}`;
   clearTimeout(fading);
-  fading = setTimeout(() => { told.className = "told"; }, 6000);
+  fading = setTimeout(() => { told.className = "toast"; }, 6000);
 }
 async function say(act, words = {}) {
   try {
