@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Opened
+from llm_optimize.core.events import Opened, Told
 from llm_optimize.core.history import History
 from llm_optimize.serve.telling import caps_of, row, standing
 
@@ -35,6 +35,7 @@ class Follower:
         self._lock = threading.Lock()
         self._rows: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._caps: dict[str, float] = {}
+        self._best: list[float | None] = []  # after each evaluation
         self.history = History.empty()
         self.sequence = 0
         """Of the last event that was read."""
@@ -53,6 +54,9 @@ class Follower:
                 self.sequence = sequence
                 if isinstance(event, Opened):
                     self._caps = caps_of(event.settings)
+                elif isinstance(event, Told):
+                    best = self.history.best
+                    self._best.append(None if best is None else best.score)
             return self.sequence > before
 
     def after(self, position: int) -> Sequence[dict[str, Any]]:
@@ -68,6 +72,12 @@ class Follower:
             if len(older) == _PAGE:
                 break
         return older
+
+    def curve(self, points: int) -> list[float | None]:
+        """Return the best score after each evaluation; of more than so many every so many-th, the last one always."""
+        with self._lock:
+            count = min(points, len(self._best))
+            return [self._best[(i + 1) * len(self._best) // count - 1] for i in range(count)]
 
     def standing(self) -> dict[str, Any]:
         """Return where the study stands, as :func:`~llm_optimize.serve.telling.standing` says it."""

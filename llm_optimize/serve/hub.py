@@ -36,6 +36,7 @@ STREAMS = 64
 _POLL_S = 0.25  # how often another process's log is looked at while somebody watches
 _LIST_S = 1.0
 _BEAT_S = 10.0  # a stream without news says that it is alive
+_READ = 16  # studies whose past is kept in memory, watched ones aside
 _SPEECH_S = 0.1  # between two parts of a reply that are sent to one reader
 _REST = 5  # times as long as a report took nobody gets a newer one: it may use a sixth of a core
 
@@ -78,6 +79,7 @@ class Hub:
         self.running = running
         self.speech = Speech(self.wake)
         self._watched: dict[str, _Watched] = {}
+        self._read: dict[str, Follower] = {}  # those that were asked for last, so that their logs are read once
         self._streams = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = threading.Event()
@@ -140,10 +142,14 @@ class Hub:
             BadInput: there is no such study.
         """
         watched = self._watched.get(study)
-        follower = watched.follower if watched is not None else Follower(self.store, study)
+        follower = watched.follower if watched is not None else self._read.get(study) or Follower(self.store, study)
         if not self.shows(study) or not await self._known(follower):
             msg = f"study {cut(study)!r} is not here: the page at / lists those that are"
             raise BadInput(msg)
+        self._read.pop(study, None)
+        while len(self._read) >= _READ:
+            del self._read[next(iter(self._read))]
+        self._read[study] = follower
         return follower
 
     @staticmethod

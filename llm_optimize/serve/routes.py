@@ -25,6 +25,7 @@ __all__ = ["application"]
 
 _ASSETS = Path(__file__).parent / "assets"
 _PARTS = ("dom", "diff", "table", "charts", "effects", "lineage", "detail", "sections", "assembling")
+_POINTS = 120  # of a small curve
 _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -64,6 +65,7 @@ def application(hub: Hub) -> App:
             route("/static/{name}", desk.static),
             route("/api/studies", desk.studies),
             route("/api/listing", desk.listing),
+            route("/api/curve", desk.curve),
             route("/api/report", desk.report),
             route("/api/events", desk.events),
             route("/api/say", desk.say, "POST"),
@@ -106,6 +108,10 @@ class _Desk:
     async def listing(self, _: Request) -> EventStream:
         self._hub.attach()
         return EventStream(await self._hub.listings())
+
+    async def curve(self, request: Request) -> Answer:
+        follower = await self._hub.follower(self._name(request))
+        return Answer.of({"best": follower.curve(_POINTS)})
 
     async def report(self, request: Request) -> Answer:
         return Answer(200, await self._hub.report(self._name(request)), "application/json")

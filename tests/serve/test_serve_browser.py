@@ -264,6 +264,8 @@ def test_all_studies_are_side_by_side(opened, started, tmp_path):
             expect(page.locator("a.study", has_text="<b>second</b>")).to_contain_text("max_steps: 3 steps are done")
             Study(Problem("be long", start="x"), Longer(), len, store=store, name="third", stop=MaxSteps(7)).run()
             expect(page.locator("a.study", has_text="third")).to_contain_text("8")
+            expect(page.locator("a.study svg.curve")).to_have_count(3)
+            assert page.locator("a.study svg.curve").last.get_attribute("aria-label") == "best score from 1 to 4"
             shot(page, "studies")
             page.locator("a.study", has_text="<b>second</b>").click()
             expect(page.locator("h1")).to_have_text("<b>second</b>")

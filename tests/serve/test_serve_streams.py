@@ -127,6 +127,16 @@ def test_what_is_said_is_written_by_the_page_s_server(page_of):
         assert all(event.at > 0 for event in said)
 
 
+def test_a_small_curve_shows_the_best_after_each_evaluation(page_of):
+    """Of a long study so many points as a card has room for; the last one is today's best."""
+    with page_of(lambda text: -len(text) if len(text) > 3 else len(text), stop=MaxSteps(400)) as page:
+        page.study.run()
+        best = json.loads(page.ask("/api/curve?study=demo")[2])["best"]
+        assert len(best) == 120
+        assert best[-1] == 3
+        assert best == sorted(best)
+
+
 def test_a_log_longer_than_what_is_kept_ready_is_read_from_the_store(tmp_path):
     """Every number once, in order, from any place; what is kept is bounded."""
     store = SQLiteStore(tmp_path / "s.db")
