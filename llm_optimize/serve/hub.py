@@ -204,6 +204,8 @@ class Hub:
         with self._counted(), self._watching(follower) as watched:
             while True:
                 news, last = watched.news, self._closing
+                if last:
+                    await asyncio.to_thread(follower.refresh)  # what came before the end was said belongs to it
                 rows = await asyncio.to_thread(follower.after, position)
                 for row in rows:
                     yield server_sent("log", row, row["seq"])
@@ -218,8 +220,9 @@ class Hub:
                     stood = time.monotonic() + _LIST_S
                 if last:
                     return
+                at_once = time.monotonic() + _SPEECH_S
                 await _either(news, _BEAT_S)
-                await asyncio.sleep(_SPEECH_S)
+                await asyncio.sleep(max(0.0, at_once - time.monotonic()))
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -27,6 +27,13 @@ def logged(event, count):
     return numbers
 
 
+def to_the_end(event, seen):
+    """Keep the numbers of a stream's events until it ends."""
+    while one := event():
+        if one.get("event") == "log":
+            seen.append(one["data"]["seq"])
+
+
 def test_a_reader_that_comes_back_misses_nothing_and_sees_nothing_twice(page_of):
     """The number that a browser sends back, or the address names, is where the stream goes on."""
     with page_of() as page:
@@ -67,6 +74,23 @@ def test_events_come_while_the_study_runs_and_its_end_before_the_stream_s(page_o
             while not any(line.startswith("the session ended: max_steps") for line in lines):
                 one = event()
                 lines += [one["data"]["line"]] if one.get("event") == "log" else []
+
+
+def test_every_reader_has_seen_everything_when_the_server_ends(page_of):
+    """Whatever each was doing when the last event came: no stream ends without it."""
+    seen = [[] for _ in range(16)]
+    with ExitStack() as stack:
+        with page_of(stop=MaxSteps(60)) as page:
+            assert page.study.history.next_id == 0  # which opens it
+            readers = [stack.enter_context(page.stream("/api/events?study=demo")) for _ in seen]
+            threads = [threading.Thread(target=to_the_end, args=pair) for pair in zip(readers, seen, strict=True)]
+            for thread in threads:
+                thread.start()
+            page.study.run()
+            total = len(list(page.store.read("demo")))
+        for thread in threads:
+            thread.join()
+    assert seen == [list(range(1, total + 1))] * 16
 
 
 def test_a_reader_that_takes_nothing_holds_nobody_up(page_of):
