@@ -42,6 +42,9 @@ def main(args: argparse.Namespace) -> int:
     page = serving(args)
     _, events = study_events(store_path(args.store), args.name)
     settings = opened_with(events)
+    if settings.get("command") == prompt.COMMAND and args.serve:
+        msg = f"--serve: `prompt` has a view of its own; `llm-optimize serve {args.name}` shows it on a page beside it"
+        raise BadInput(msg)
     if settings.get("command") == prompt.COMMAND:
         return prompt.resume(args)
     task = load_task(_file(args, settings))

@@ -2,7 +2,7 @@
 "use strict";
 const study = new URLSearchParams(location.search).get("study");
 const query = study === null ? "" : `study=${encodeURIComponent(study)}&`;
-const FEED = 200, SHOWN = 20000;
+const FEED = 200, SHOWN = 20000, LARGE = 50000;  // a report of more evaluations is drawn on demand only
 let last = 0;        // number of the last event that was taken in
 let drawnTo = 0;     // number of the last event that the report shows
 let standing = null, stoodAt = 0;
@@ -17,9 +17,10 @@ function isBeingRead() {
 }
 async function refresh(force) {
   if (asking || (drawnTo >= last && drawn) || (!force && Date.now() < askedAt + rest)) return;
-  if (!force && drawn && isBeingRead()) {
+  const large = standing && standing.spent.evaluations > LARGE;
+  if (!force && (large || (drawn && isBeingRead()))) {
     $("stale").hidden = false;
-    $("stale").firstElementChild.textContent = `${last - drawnTo} new event${last - drawnTo === 1 ? "" : "s"} since this report was drawn.`;
+    $("stale").firstElementChild.textContent = large && !drawn ? `The report of ${number(standing.spent.evaluations)} evaluations is long and takes a while.` : `${last - drawnTo} new event${last - drawnTo === 1 ? "" : "s"} since this report was drawn.`;
     return;
   }
   asking = true;
