@@ -71,10 +71,10 @@ def page_of(tmp_path_factory):
     """Opens a page beside a study that is not running yet; arguments are those of the study and of the address."""
 
     @contextmanager
-    def opened(scorer=len, *, stop=None, name="demo", token=None, **more):
+    def opened(scorer=len, *, stop=None, proposer=None, token=None, **more):
         path = tmp_path_factory.mktemp("page") / "studies.db"
         with SQLiteStore(path) as store, SQLiteStore(path) as reading:
-            study = Study(Problem("be long", start="x"), Longer(), scorer, store=store, name=name,
+            study = Study(Problem("be long", start="x"), proposer or Longer(), scorer, store=store, name="demo",
                 stop=stop or MaxSteps(3), **more)  # fmt: skip
             said = []
             with beside(study, reading, Address("127.0.0.1", 0, token), said.append):

@@ -7,9 +7,10 @@ import socket
 import threading
 from contextlib import ExitStack
 
-from llm_optimize import MaxSteps, MemoryStore, SQLiteStore
+from llm_optimize import Draft, MaxSteps, MemoryStore, Proposal, SQLiteStore
 from llm_optimize.core.chat import Piece
 from llm_optimize.core.events import Guided, Opened, Stopped
+from llm_optimize.core.metering import current_scope
 from llm_optimize.core.types import Problem
 from llm_optimize.serve.following import Follower
 from llm_optimize.serve.hub import STREAMS
@@ -149,6 +150,35 @@ def test_what_is_said_is_written_by_the_page_s_server(page_of):
         assert [event.act for event in said] == ["say", "pin", "unpin", "reject", "accept", "inject", "raise"]
         assert [event.candidate_id for event in said] == [None, 1, None, 2, 3, None, None]
         assert all(event.at > 0 for event in said)
+
+
+def test_a_reply_is_shown_while_it_is_being_written(page_of):
+    """The reader has its first words before the model says the next ones; they are no events of the log."""
+    heard = threading.Event()
+
+    class Speaking:
+        def propose(self, history, n):
+            scope = current_scope()
+            scope.say("text", "Once upon")
+            assert heard.wait(20)
+            scope.say("text", " a time")
+            scope.say("end")
+            return Proposal((Draft("xy"),))
+
+    with page_of(stop=MaxSteps(1), proposer=Speaking()) as page:
+        assert page.study.history.next_id == 0
+        with page.stream("/api/events?study=demo") as event:
+            running = threading.Thread(target=page.study.run)
+            running.start()
+            said = ""
+            while said != "Once upon a time":
+                one = event()
+                if one.get("event") == "speech":
+                    assert "id" not in one
+                    assert one["data"]["unit"] == "proposal/0"
+                    said += one["data"]["text"]
+                    heard.set()
+            running.join()
 
 
 def test_a_small_curve_shows_the_best_after_each_evaluation(page_of):
