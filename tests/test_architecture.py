@@ -20,7 +20,7 @@ PACKAGE = ROOT / "llm_optimize"
 
 FLOORS = {
     **dict.fromkeys(("cli", "__main__"), 6),
-    **dict.fromkeys(("sweep", "distill", "export", "finetune"), 5),
+    **dict.fromkeys(("sweep", "distill", "export", "finetune", "serve"), 5),
     **dict.fromkeys(("optimize", "eval_utils", "constants"), 4),
     **dict.fromkeys(("targets", "toolbox", "report"), 3),
     **dict.fromkeys(("proposers", "scorers"), 2),
@@ -44,7 +44,7 @@ HEAVY = (
     *("cmaes", "datasets", "flask", "genai_prices", "jinja2", "jsonschema", "matplotlib", "mcp", "numpy", "openai"),
     *("opentelemetry", "optuna", "pandas", "peft", "psutil", "pyarrow", "pydantic", "rapidfuzz", "requests"),
     *("sacrebleu", "scipy", "sentence_transformers", "sklearn", "starlette", "tenacity", "tiktoken", "torch"),
-    *("transformers", "trl", "usearch"),
+    *("transformers", "trl", "usearch", "uvicorn"),
 )
 
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from llm_optimize.cli import distill, doctor, export, finetune, guide, init, prompt, report, resume, run, show, sweep
+from llm_optimize.cli import (
+    distill,
+    doctor,
+    export,
+    finetune,
+    guide,
+    init,
+    prompt,
+    report,
+    resume,
+    run,
+    serve,
+    show,
+    sweep,
+)
 from llm_optimize.cli import list as listing
 from llm_optimize.cli.flags import Parser, Version
 
 __all__ = ["parser"]
 
-_COMMANDS = (run, resume, listing, show, report, guide, sweep, prompt, distill, export, finetune, init, doctor)
+_COMMANDS = (run, resume, listing, show, report, serve, guide, sweep, prompt, distill, export, finetune, init, doctor)
 _EPILOG = "Begin with: llm-optimize init task.py && llm-optimize run task.py"
 
 

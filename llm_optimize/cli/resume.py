@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize.cli import flags, prompt
 from llm_optimize.cli.ending import Place, report
 from llm_optimize.cli.options import resolve
+from llm_optimize.cli.serve import add_address, serving
 from llm_optimize.cli.session import Job, carry_out
 from llm_optimize.cli.studies import fold, opened_with, store_path, study_events
 from llm_optimize.cli.taskfile import load_task
@@ -30,14 +31,20 @@ def add(commands: flags.Commands) -> None:
     parser.add_argument("--file", metavar="FILE", help="the task file, where it has moved")
     flags.add_options(parser)
     flags.add_store(parser)
+    parser.add_argument("--serve", action="store_true", help="show and steer the run on a live page (extra serve)")
+    add_address(parser)
     flags.add_progress(parser)
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
     """Resume the study; return the exit code."""
+    page = serving(args)
     _, events = study_events(store_path(args.store), args.name)
     settings = opened_with(events)
+    if settings.get("command") == prompt.COMMAND and args.serve:
+        msg = f"--serve: `prompt` has a view of its own; `llm-optimize serve {args.name}` shows it on a page beside it"
+        raise BadInput(msg)
     if settings.get("command") == prompt.COMMAND:
         return prompt.resume(args)
     task = load_task(_file(args, settings))
@@ -49,7 +56,8 @@ def main(args: argparse.Namespace) -> int:
         done = f"the study is done already ({reason}); to go on, raise {options.flag_to_raise(reason)}"
         place = Place(args.name, args.store)
         return report(Result(history, done, args.name), place, json=args.json, quiet=args.quiet)
-    return carry_out(Job(task, options, given, args.store, args.name, resume=True), json=args.json, quiet=args.quiet)
+    job = Job(task, options, given, args.store, args.name, resume=True)
+    return carry_out(job, json=args.json, quiet=args.quiet, page=page)
 
 
 def _file(args: argparse.Namespace, settings: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from llm_optimize.cli import flags
 from llm_optimize.cli.dryrun import preview
 from llm_optimize.cli.options import resolve
+from llm_optimize.cli.serve import add_address, serving
 from llm_optimize.cli.session import Job, carry_out
 from llm_optimize.cli.studies import next_name, store_path
 from llm_optimize.cli.taskfile import load_task
@@ -28,6 +29,8 @@ def add(commands: flags.Commands) -> None:
     flags.add_store(parser)
     parser.add_argument("--study", metavar="NAME", help="the study's name; an existing one goes on (default: FILE-N)")
     parser.add_argument("--dry-run", action="store_true", help="show the first prompt and the cost; spend nothing")
+    parser.add_argument("--serve", action="store_true", help="show and steer the run on a live page (extra serve)")
+    add_address(parser)
     flags.add_progress(parser)
     parser.set_defaults(main=main)
 
@@ -37,6 +40,7 @@ def main(args: argparse.Namespace) -> int:
     if args.study is not None and not args.study.strip():
         msg = "--study: the name is empty; give one, or leave the flag out"
         raise BadInput(msg)
+    page = serving(args)
     task = load_task(args.file)
     given = flags.given(args)
     options = resolve(task, given)
@@ -45,4 +49,4 @@ def main(args: argparse.Namespace) -> int:
     path = store_path(args.store)
     name = args.study or next_name(path, task.stem)
     resume = "auto" if args.study else False
-    return carry_out(Job(task, options, given, args.store, name, resume), json=args.json, quiet=args.quiet)
+    return carry_out(Job(task, options, given, args.store, name, resume), json=args.json, quiet=args.quiet, page=page)

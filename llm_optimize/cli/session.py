@@ -23,7 +23,8 @@ from llm_optimize.llm import requests
 from llm_optimize.proposers.forecast import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     from llm_optimize.cli.lines import Watcher
@@ -91,15 +92,16 @@ class Job:
         )
 
 
-def carry_out(job: Job, *, json: bool, quiet: bool) -> int:
-    """Run the job to its end and report; return the exit code."""
+def carry_out(job: Job, *, json: bool, quiet: bool, page: Callable[[Study], AbstractContextManager[None]]) -> int:
+    """Run the job to its end, with ``page`` around it, and report; return the exit code."""
     show_warnings(quiet=quiet)
     watcher = _watcher(job, json=json, quiet=quiet)
     place = Place(job.name, job.store)
     study = job.study(watcher)
     if not quiet:
         announce(study, job.options.max_steps, _say)
-    result, signalled = followed(study, watcher)
+    with page(study):
+        result, signalled = followed(study, watcher)
     code = report(result, place, json=json, quiet=quiet)
     return code if signalled is None else signalled
 

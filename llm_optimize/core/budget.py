@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.stopping import Rule
 from llm_optimize.errors import BadInput
@@ -65,4 +65,13 @@ class Budget(Rule):
             "dollars": history.usage.dollars,
             "seconds": history.active_seconds(time.time() if now is None else now),
         }
-        return {name: (amount, cap) for name, amount in used.items() if (cap := getattr(self, name)) is not None}
+        caps = {name: getattr(self.raised(history), name) for name in used}
+        return {name: (amount, caps[name]) for name, amount in used.items() if caps[name] is not None}
+
+    def raised(self, history: History) -> Budget:
+        """Return the caps in force: those that a person has raised while the study ran."""
+        if not history.hand.caps:
+            return self
+        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        caps: dict[str, Any] = {name: cap and history.hand.raised(name, cap) for name, cap in own.items()}
+        return Budget(**caps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.hand import CAPS, read_cap
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.types import Trial
 
-__all__ = ["accepted_by_hand", "checked", "within"]
+__all__ = ["accepted_by_hand", "checked", "stopped_by_hand", "within"]
 
 _DONE = {"pin": "pinned", "accept": "accepted"}
 
@@ -21,6 +22,11 @@ def accepted_by_hand(history: History) -> str | None:
     """Stop when a person has accepted a candidate; a :data:`~llm_optimize.core.protocols.Stopper`."""
     accepted = history.hand.accepted
     return None if accepted is None else f"accepted by hand: candidate #{accepted}"
+
+
+def stopped_by_hand(history: History) -> str | None:
+    """Stop when a person has said so; a :data:`~llm_optimize.core.protocols.Stopper`."""
+    return "stopped by hand" if history.hand.stopped else None
 
 
 def within(history: History, name: str) -> History:
@@ -35,7 +41,7 @@ def checked(history: History, event: Guided) -> Guided:
 
     Raises:
         BadInput: it is about a candidate that is unknown, has no score, or was rejected; or a text that is empty or
-            that the study knows.
+            that the study knows; or it names no cap.
     """
     if event.act in ("say", "inject") and not event.text.strip():
         what = "guidance" if event.act == "say" else "the candidate"
@@ -43,6 +49,9 @@ def checked(history: History, event: Guided) -> Guided:
         raise BadInput(msg if event.act == "say" else f"{what} is empty: give its text")
     if event.act == "inject" and (known := history.seen(event.text)) is not None:
         msg = f"this text is candidate #{known} already: change it, or pin #{known} to build on it"
+        raise BadInput(msg)
+    if event.act == "raise" and read_cap(event.text) is None:
+        msg = f"{event.text!r} raises no cap: give one of {', '.join(CAPS)}, =, and a number above 0"
         raise BadInput(msg)
     if event.act in ("reject", "pin", "accept"):
         _check_candidate(history, event)

@@ -112,7 +112,8 @@ class Guided:
     Attributes:
         text: what the next prompts must contain; why a candidate is rejected; the text of an injected candidate.
         at: seconds since the epoch.
-        act: ``say``, ``reject``, ``pin``, ``unpin``, ``accept`` or ``inject``; see :mod:`llm_optimize.core.hand`.
+        act: ``say``, ``reject``, ``pin``, ``unpin``, ``accept``, ``inject``, ``pause``, ``continue``, ``stop`` or
+            ``raise`` (``text`` is ``tokens=50000``); see :mod:`llm_optimize.core.hand`.
         candidate_id: whom a decision is about.
     """
 

@@ -266,7 +266,7 @@ class History:
     def _after_opened(self, event: Opened) -> History:
         clock = (self.active_seconds(), event.at, event.at)
         born = self.born or event.at
-        hand = replace(self.hand, accepted=None)
+        hand = self.hand.reopened()
         opened = self._next(
             problem=event.problem, seed=event.seed, reason=None, fruitless=0, born=born, hand=hand, _clock=clock
         )

@@ -102,6 +102,13 @@ class Ledger:
                 self._booked = spent
                 self._changed.notify_all()
 
+    def cap(self, budget: Budget) -> None:
+        """Take over caps that were raised; calls that wait for money look again."""
+        if budget != self._budget:
+            with self._changed:
+                self._budget = budget
+                self._changed.notify_all()
+
     def owe(self, units: Mapping[str, Usage]) -> None:
         """Count what units that the log does not show have cost, until they are begun again and logged."""
         with self._changed:

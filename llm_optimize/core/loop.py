@@ -97,7 +97,7 @@ class Loop:
         try:
             with _repeating(self._notice, self._plan.notice_after * _GLANCE):
                 self._begin()
-                while self._work:
+                while self._work or self._is_paused():
                     self._arrive()
                     self._begin()
         except KeyboardInterrupt:
@@ -116,6 +116,7 @@ class Loop:
 
     def _begin_here(self) -> None:
         self._journal.refresh()
+        self._plan.ledger.cap(self._plan.budget.raised(self._journal.history))
         self._plan.ledger.fold(self._journal.history.logged)
         if not self._journal.history.opening and self._may(self._scoring()):
             self._consult()
@@ -126,7 +127,7 @@ class Loop:
             self._test_again(again)
         while (n := self._wanted()) > 0 and (slot := self._free_slot()) is not None:
             self._propose(n, slot)
-        while not self._is_broken and (again := self._ending()) is not None:
+        while not (self._is_broken or self._is_paused()) and (again := self._ending()) is not None:
             self._test_again(again)
 
     def _consult(self) -> None:
@@ -141,17 +142,24 @@ class Loop:
         if self._reason is None:
             history = self._journal.history.assuming(in_flight)
             reason = self._plan.stop(history) if self._plan.stop else None
-            reason = reason or self._plan.retesting.refusal(history, self._plan.budget)
+            reason = reason or self._plan.retesting.refusal(history, self._plan.budget.raised(history))
             if in_flight == 0:
                 self._reason = reason
-            return reason is None
+            return reason is None and not history.hand.paused
         return False
 
     def _may_score(self) -> bool:
         """Say whether a waiting candidate may be scored: also where the money is spent, as long as that is all."""
         flying, stop = self._scoring(), self._plan.stop
         spent = self._is_spent and self._error is None
-        return not (stop and stop(self._journal.history.assuming(flying))) if spent else self._may(flying)
+        if not spent:
+            return self._may(flying)
+        history = self._journal.history.assuming(flying)
+        return not history.hand.paused and not (stop and stop(history))
+
+    def _is_paused(self) -> bool:
+        """Say whether nothing is to be begun until a person says so; a reason to stop ends the pause."""
+        return self._reason is None and self._journal.history.hand.paused
 
     def _wanted(self) -> int:
         """Return how many drafts to ask for now: as many as fit, 0 for none."""
@@ -338,7 +346,7 @@ class Loop:
     # --- clocks ---------------------------------------------------------------------------------------------------
 
     def _look_at_clocks(self) -> None:
-        budget = self._plan.budget
+        budget = self._plan.budget.raised(self._journal.history)
         if budget.seconds is not None and self._journal.history.active_seconds(time.time()) >= budget.seconds:
             self._reason = self._reason or f"budget seconds: {budget.seconds:g} s are up"
             self._abandon()

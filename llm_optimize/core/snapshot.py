@@ -169,7 +169,7 @@ def _state(history: History) -> dict[str, Any]:
         "unfinished": dump(Stopped("", 0.0, history.unfinished)),
         "usage": [asdict(history.usage), asdict(booked[0])],
         "best": None if history.best is None else history._record.position(history.best.id),  # noqa: SLF001
-        "hand": [list(hand.rejected.items()), hand.pinned, hand.accepted, hand.texts],
+        "hand": asdict(hand) | {"rejected": list(hand.rejected.items())},
         "fresh": [[id_, [dump(Retold(id_, one)) for one in some]] for id_, some in history.fresh.items()],
         "sealed": [dump(Retold(id_, one)) for id_, one in history.sealed.items()],
         "lessons": dump(Proposed((), lessons=lessons)),
@@ -186,13 +186,14 @@ def _history(state: dict[str, Any], record: Record, pending: tuple[Candidate, ..
     problem = opened.problem if isinstance(opened, Opened) else Problem("")
     account, booked = _accounts(costs)["all"], _accounts(costs)["booked"]
     usage, logged = (Usage(**one) for one in state["usage"])
-    rejected, pinned, accepted, texts = state["hand"]
+    hand = state["hand"]
     closed, since, last = state["clock"]
     return History(
         problem,
         pending=pending, guidance=tuple(state["guidance"]), guided=tuple(state["guided"]), usage=usage, account=account,
         best=None if state["best"] is None else record.at(state["best"], again),
-        hand=Hand(dict(rejected), pinned, accepted, tuple(texts)), unfinished=_accounts(unfinished),
+        hand=Hand(**hand | {"rejected": dict(hand["rejected"]), "texts": tuple(hand["texts"])}),
+        unfinished=_accounts(unfinished),
         fresh={id_: tuple(_outcome(one)[1] for one in some) for id_, some in state["fresh"]},
         sealed=dict(_outcome(one) for one in state["sealed"]),
         lessons=_lessons(lessons), arms={name: _arm(arm) for name, arm in state["arms"]},

@@ -88,8 +88,9 @@ class MaxSteps(Rule):
 
     def __call__(self, history: History) -> str | None:
         """Count told candidates and empty proposals, and what is in flight; x0 comes before the first step."""
-        done = history.steps >= self.steps and not history.opening
-        return f"max_steps: {self.steps} steps are done" if done else None
+        steps = int(history.hand.raised("steps", self.steps))
+        done = history.steps >= steps and not history.opening
+        return f"max_steps: {steps} steps are done" if done else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize.core.budget import Budget
 from llm_optimize.core.checks import check_whole
-from llm_optimize.core.deciding import accepted_by_hand, checked
+from llm_optimize.core.deciding import accepted_by_hand, checked, stopped_by_hand
 from llm_optimize.core.events import Guided, Proposed, Retold, Told
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
@@ -111,7 +111,7 @@ class Study:
         self.problem = problem
         self._seed = seed
         self._settings = dict(settings or {})
-        rules: list[Stopper] = [accepted_by_hand]
+        rules: list[Stopper] = [accepted_by_hand, stopped_by_hand]
         rules += [] if suspicious_above is None else [Suspicious(suspicious_above)]
         rules += [] if stop is None else [stop]
         ledger = Ledger(budget or Budget())

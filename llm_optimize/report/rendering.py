@@ -21,7 +21,7 @@ __all__ = ["ASSETS", "page"]
 ASSETS = Path(__file__).parent / "assets"
 """The template, the style and the scripts; a live page serves the same ones."""
 
-_SCRIPTS = ("dom", "diff", "table", "charts", "effects", "lineage", "detail", "sections", "main")
+_SCRIPTS = ("dom", "diff", "table", "charts", "effects", "lineage", "detail", "sections", "assembling", "main")
 _PACKED_FROM = 500_000  # characters of texts and exchanges; smaller ones stay readable in the file
 _STYLES = ("uPlot.min.css", "report.css")
 

@@ -1,0 +1,88 @@
+"""``llm-optimize serve [STUDY]``: a page that shows studies while they run, and takes a person's word.
+
+The page shows the report as it grows. On it guidance is typed in, candidates are accepted, rejected, pinned and
+injected, and a run is paused, stopped, and given more. It needs starlette and uvicorn (extra ``serve``), and is for
+this machine alone; ``--host`` opens it to others, who need the token.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from llm_optimize.cli import flags
+from llm_optimize.cli.studies import open_existing, store_path, study_events
+from llm_optimize.errors import BadInput
+from llm_optimize.serve.running import Address, beside, serve
+from llm_optimize.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from llm_optimize.core.study import Study
+
+__all__ = ["add", "add_address", "main", "serving"]
+
+_TOKEN = "LLM_OPTIMIZE_TOKEN"  # noqa: S105 - the variable's name: a command line can be read by other users
+
+
+def add(commands: flags.Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "serve", help="show and steer studies on a live page", description=flags.about(__doc__)
+    )
+    parser.add_argument("name", metavar="STUDY", nargs="?", help="the only study to show (default: all of the store)")
+    flags.add_store(parser)
+    add_address(parser)
+    parser.set_defaults(main=main)
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Add ``--host``, ``--port`` and ``--token``."""
+    parser.add_argument("--host", metavar="HOST", help="where the page is served (default: 127.0.0.1, this machine)")
+    parser.add_argument("--port", type=flags.whole(0), metavar="N", help="its port; 0 for a free one (default: 8765)")
+    shown = f"what a visitor must know; auto makes one up; needed with --host (default: ${_TOKEN})"
+    parser.add_argument("--token", metavar="TOKEN", help=shown)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C; return the exit code."""
+    address, path = _address(args), store_path(args.store)
+    if args.name is not None:
+        study_events(path, args.name)
+    store = open_existing(path)
+    if store is None:
+        msg = f"{path} does not exist: run a study first, or give --store PATH of the file that holds one"
+        raise BadInput(msg)
+    with store:
+        serve(store, address, args.name, _say)
+    return 0
+
+
+def serving(args: argparse.Namespace) -> Callable[[Study], AbstractContextManager[None]]:
+    """Return what serves the page while a study is run: nothing, unless ``--serve`` was given.
+
+    Raises:
+        BadInput: the address was given without ``--serve``, or is not one.
+    """
+    if not args.serve:
+        given = [name for name in ("host", "port", "token") if getattr(args, name) is not None]
+        if given:
+            msg = f"--{given[0]}: it says where the page is served; add --serve"
+            raise BadInput(msg)
+        return lambda _: nullcontext()
+    address, path = _address(args), store_path(args.store)
+    return lambda study: beside(study, SQLiteStore(path), address, _say)
+
+
+def _address(args: argparse.Namespace) -> Address:
+    given = {name: value for name in ("host", "port") if (value := getattr(args, name)) is not None}
+    return Address(**given, token=args.token or os.environ.get(_TOKEN) or None)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,305 @@
+"""What all who watch share: one reader per study, one report at a time, one listing; nothing of it waits for a reader.
+
+Everything here runs in the server's event loop, but for reading the store, which threads do. The study's own thread
+only ever calls :meth:`Hub.wake` and :meth:`Hub.hear`, which set a flag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from llm_optimize.errors import BadInput, StoreError
+from llm_optimize.report.data import report_data
+from llm_optimize.report.log import read_log
+from llm_optimize.serve.answers import server_sent
+from llm_optimize.serve.following import Follower
+from llm_optimize.serve.speech import Speech
+from llm_optimize.serve.telling import cut
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from llm_optimize.core.chat import Piece
+    from llm_optimize.stores.listing import StudyInfo
+    from llm_optimize.stores.sqlite import SQLiteStore
+
+__all__ = ["STREAMS", "Hub", "TooMany"]
+
+STREAMS = 64
+"""How many readers there may be at once."""
+
+_POLL_S = 0.25  # how often another process's log is looked at while somebody watches
+_LIST_S = 1.0
+_BEAT_S = 10.0  # a stream without news says that it is alive
+_READ = 16  # studies whose past is kept in memory, watched ones aside
+_SPEECH_S = 0.1  # between two parts of a reply that are sent to one reader
+_REST = 5  # times as long as a report took nobody gets a newer one: it may use a sixth of a core
+
+
+class TooMany(Exception):
+    """As many streams are open as may be."""
+
+
+class _Watched:
+    """A study that somebody watches."""
+
+    def __init__(self, follower: Follower) -> None:
+        self.follower = follower
+        self.readers = 0
+        self.news = asyncio.Event()  # replaced when it is set, so each reader waits for the next news
+        self.nudge = asyncio.Event()
+        self.report: tuple[int, bytes] = (0, b"")
+        self.rests_until = 0.0
+        self.reporting = asyncio.Lock()
+        self.task: asyncio.Task[None] | None = None
+
+    def announce(self) -> None:
+        old, self.news = self.news, asyncio.Event()
+        old.set()
+
+
+class Hub:
+    """The studies of one store, for the readers of the live page."""
+
+    def __init__(self, store: SQLiteStore, only: str | None = None, running: str | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            store: where the studies are.
+            only: the one study to show; None for all.
+            running: the study that this process runs, whose replies are heard here.
+        """
+        self.store = store
+        self.only = only
+        self.running = running
+        self.speech = Speech(self.wake)
+        self._watched: dict[str, _Watched] = {}
+        self._read: dict[str, Follower] = {}  # those that were asked for last, so that their logs are read once
+        self._streams = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = threading.Event()
+        self._closing = False
+        self._listing: tuple[float, list[dict[str, Any]]] = (0.0, [])
+        self._listed = asyncio.Lock()
+
+    # --- called from the study's threads --------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Say that there is news; from any thread, at no cost for it."""
+        loop = self._loop
+        if loop is None or self._woken.is_set():
+            return
+        self._woken.set()
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(self._nudge)
+
+    def hear(self, piece: Piece) -> None:
+        """Take in a part of a reply."""
+        self.speech.hear(piece)
+
+    def close(self) -> None:
+        """Let the streams send what there is and end; from any thread."""
+        self._closing = True
+        self._woken.clear()
+        self.wake()
+
+    def _nudge(self) -> None:
+        self._woken.clear()
+        for watched in self._watched.values():
+            watched.nudge.set()
+
+    # --- called from the server's loop ----------------------------------------------------------------------------
+
+    def attach(self) -> None:
+        """Belong to the running event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    def shows(self, study: str) -> bool:
+        """Return whether a study may be looked at."""
+        return self.only is None or study == self.only
+
+    async def studies(self) -> list[dict[str, Any]]:
+        """Return a line about each study; at most a second old, or ten times as old as finding it out took."""
+        async with self._listed:
+            until, lines = self._listing
+            began = time.monotonic()
+            if began >= until:
+                found = await asyncio.to_thread(self.store.overview)
+                lines = [_line(info, self.running) for info in found if self.shows(info.name)]
+                now = time.monotonic()
+                self._listing = (now + max(_LIST_S * 0.9, 10 * (now - began)), lines)
+            return lines
+
+    async def follower(self, study: str) -> Follower:
+        """Return a study as far as its log goes now.
+
+        Raises:
+            BadInput: there is no such study.
+        """
+        watched = self._watched.get(study)
+        follower = watched.follower if watched is not None else self._read.get(study) or Follower(self.store, study)
+        if not self.shows(study) or not await self._known(follower):
+            msg = f"study {cut(study)!r} is not here: the page at / lists those that are"
+            raise BadInput(msg)
+        self._read.pop(study, None)
+        while len(self._read) >= _READ:
+            del self._read[next(iter(self._read))]
+        self._read[study] = follower
+        return follower
+
+    @staticmethod
+    async def _known(follower: Follower) -> bool:
+        await asyncio.to_thread(follower.refresh)
+        return follower.sequence > 0
+
+    async def report(self, study: str) -> bytes:
+        """Return the report's data as JSON, with the sequence number up to which it goes; perhaps not the newest.
+
+        Raises:
+            BadInput: there is no such study.
+        """
+        follower = await self.follower(study)
+        with self._watching(follower) as watched:
+            async with watched.reporting:
+                upto, body = watched.report
+                if upto < follower.sequence and time.monotonic() >= watched.rests_until:
+                    began = time.monotonic()
+                    upto, body = await asyncio.to_thread(_report, self.store, study)
+                    now = time.monotonic()
+                    watched.report, watched.rests_until = (upto, body), now + _REST * (now - began)
+                return body
+
+    async def events(self, study: str, position: int) -> AsyncGenerator[bytes]:
+        """Yield a study's events behind a position as they come, and what its models say, for one reader.
+
+        Raises:
+            BadInput: there is no such study.
+            TooMany: too many are reading already.
+        """
+        follower = await self.follower(study)
+        self._refuse_many()
+        return self._events(follower, position)
+
+    async def listings(self) -> AsyncGenerator[bytes]:
+        """Yield the listing whenever it has changed, for one reader.
+
+        Raises:
+            TooMany: too many are reading already.
+        """
+        self._refuse_many()
+        return self._listings()
+
+    def _refuse_many(self) -> None:
+        if self._streams >= STREAMS:
+            raise TooMany
+
+    async def _events(self, follower: Follower, position: int) -> AsyncGenerator[bytes]:
+        known: dict[str, tuple[int, int, bool]] = {}
+        stood = 0.0
+        with self._counted(), self._watching(follower) as watched:
+            while True:
+                news, last = watched.news, self._closing
+                if last:
+                    await asyncio.to_thread(follower.refresh)  # what came before the end was said belongs to it
+                rows = await asyncio.to_thread(follower.after, position)
+                for row in rows:
+                    yield server_sent("log", row, row["seq"])
+                    position = row["seq"]
+                for part in self.speech.since(known) if follower.study == self.running else ():
+                    yield server_sent("speech", part)
+                if rows:
+                    stood = 0.0
+                    continue
+                if time.monotonic() >= stood:
+                    yield server_sent("standing", {**follower.standing(), "state": await self._state(follower)})
+                    stood = time.monotonic() + _LIST_S
+                if last:
+                    return
+                at_once = time.monotonic() + _SPEECH_S
+                await _either(news, _BEAT_S)
+                await asyncio.sleep(max(0.0, at_once - time.monotonic()))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+    async def _state(self, follower: Follower) -> str:
+        lines = await self.studies()
+        return next((line["state"] for line in lines if line["name"] == follower.study), "unknown")
+
+    async def _listings(self) -> AsyncGenerator[bytes]:
+        sent: list[dict[str, Any]] | None = None
+        with self._counted():
+            while not self._closing:
+                lines = await self.studies()
+                yield server_sent("studies", lines) if lines != sent else b": alive\n\n"
+                sent = lines
+                await asyncio.sleep(_LIST_S)
+
+    @contextmanager
+    def _watching(self, follower: Follower) -> Iterator[_Watched]:
+        """Keep a study followed while the block runs; the last one to leave ends it."""
+        study = follower.study
+        watched = self._watched.get(study)
+        if watched is None:
+            watched = self._watched[study] = _Watched(follower)
+            watched.task = asyncio.create_task(self._follow(watched))
+        watched.readers += 1
+        try:
+            yield watched
+        finally:
+            watched.readers -= 1
+
+    async def _follow(self, watched: _Watched) -> None:
+        """Look for news as long as somebody is interested, and a while longer: a page that reloads comes back."""
+        alone_since: float | None = None
+        announced = 0
+        try:
+            while alone_since is None or time.monotonic() - alone_since < _BEAT_S:
+                said = watched.nudge.is_set()
+                watched.nudge.clear()
+                with suppress(StoreError):  # a file that is locked or gone for a while: the next look tells
+                    await asyncio.to_thread(watched.follower.refresh)
+                if said or watched.follower.sequence > announced:
+                    announced = watched.follower.sequence
+                    watched.announce()
+                await _either(watched.nudge, _POLL_S)
+                alone_since = None if watched.readers else alone_since or time.monotonic()
+        finally:
+            self._watched.pop(watched.follower.study, None)
+
+
+def _report(store: SQLiteStore, study: str) -> tuple[int, bytes]:
+    log = read_log(store, study)
+    body = {"upto": len(log.events), "data": report_data(log)}
+    return len(log.events), json.dumps(body, allow_nan=False, default=str).encode()
+
+
+def _line(info: StudyInfo, running: str | None) -> dict[str, Any]:
+    state = "running" if info.owner_pid is not None else "stopped" if info.last_reason else "killed"
+    return {
+        "name": cut(info.name, 10_000),
+        "state": state,
+        "here": info.name == running,
+        "trials": info.trials,
+        "best": info.best_score,
+        "reason": cut(info.last_reason or ""),
+        "opened": info.opened_at,
+        "updated": info.updated_at,
+    }
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, or so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
