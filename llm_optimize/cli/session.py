@@ -19,6 +19,7 @@ from llm_optimize.cli.live import LiveView
 from llm_optimize.cli.terminal import is_terminal
 from llm_optimize.core.plan import Ending
 from llm_optimize.llm import requests
+from llm_optimize.parallel import executing
 from llm_optimize.proposers.forecast import announce
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from llm_optimize.cli.lines import Watcher
     from llm_optimize.cli.options import Options
     from llm_optimize.cli.taskfile import TaskFile
+    from llm_optimize.core.protocols import Executor
     from llm_optimize.core.study import Study
 
 __all__ = ["Job", "carry_out", "followed", "show_warnings"]
@@ -53,8 +55,8 @@ class Job:
     name: str
     resume: bool | str
 
-    def study(self, watcher: Watcher) -> Study:
-        """Return the study; nothing is spent yet."""
+    def study(self, watcher: Watcher, executor: Executor | None = None) -> Study:
+        """Return the study, to run its scorer on an executor; nothing is spent yet."""
         options = self.options
         return optimize.build(
             self.task.task,
@@ -65,6 +67,7 @@ class Job:
             model=options.priced_model,
             stop_score=options.stop_score,
             budget=options.budget,
+            executor=executor,
             parallel=options.parallel,
             ideas=options.ideas,
             tune=options.tune,
@@ -95,10 +98,11 @@ def carry_out(job: Job, *, json: bool, quiet: bool) -> int:
     show_warnings(quiet=quiet)
     watcher = _watcher(job, json=json, quiet=quiet)
     place = Place(job.name, job.store)
-    study = job.study(watcher)
-    if not quiet:
-        announce(study, job.options.max_steps, _say)
-    result, signalled = followed(study, watcher)
+    with executing(job.options.executor) as executor:
+        study = job.study(watcher, executor)
+        if not quiet:
+            announce(study, job.options.max_steps, _say)
+        result, signalled = followed(study, watcher)
     code = report(result, place, json=json, quiet=quiet)
     return code if signalled is None else signalled
 

@@ -12,13 +12,13 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.budget import Budget
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BudgetExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_optimize.core.budget import Budget
     from llm_optimize.core.history import History
 
 __all__ = ["Ledger", "UnitGuard", "usual_cost"]
@@ -161,6 +161,23 @@ class Ledger:
             unit.reserved.append((granted, threading.get_ident()))
             return granted
 
+    def allot(self, name: str, shares: int) -> tuple[Usage, Budget]:
+        """Set aside for a unit that spends where nobody can ask; see :meth:`UnitGuard.allot`.
+
+        Raises:
+            BudgetExceeded: not even what is expected of it fits.
+        """
+        with self._changed:
+            least = self._alive(name).least
+            first = self.reserve(name, least, least, patient=True)
+            unit = self._alive(name)
+            left = {cap: max(0.0, amount) / shares for cap, amount in self._left(unit).items()}
+            more = Usage(tokens_in=int(left.get("tokens", 0)), dollars=left.get("dollars", 0.0))
+            granted = first + more
+            unit.reserved[-1] = (granted, threading.get_ident())
+            caps = {cap: max(_of(granted, cap), limit * _ROUNDING) for cap, limit in self._caps()}
+            return granted, Budget(**caps)  # type: ignore[arg-type]  # tokens whole, dollars not
+
     def _wait(self, unit: _Unit) -> bool:
         """Wait for a change; return False, without waiting, if all that could make one wait as well."""
         thread = threading.get_ident()
@@ -291,6 +308,22 @@ class UnitGuard:
             BudgetExceeded: ``least`` would pass a cap, or the unit was given up; then nothing is set aside.
         """
         return self._ledger.reserve(self._name, least, most or least, patient=patient)
+
+    def allot(self, shares: int) -> tuple[Usage, Budget]:
+        """Set aside what the unit may spend in another process, which cannot ask for each call.
+
+        Waits for others in flight where that can help, so never more is in flight than the budget could pay for.
+
+        Args:
+            shares: beside what is expected of the unit, it gets one of so many equal parts of what is left.
+
+        Returns:
+            What is set aside, for :meth:`settle`, and the same as caps.
+
+        Raises:
+            BudgetExceeded: not even what is expected of it fits.
+        """
+        return self._ledger.allot(self._name, shares)
 
     def settle(self, granted: Usage, actual: Usage) -> None:
         """Replace what :meth:`reserve` returned by the real cost; ``Usage()`` stands for nothing set aside."""
