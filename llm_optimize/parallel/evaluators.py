@@ -154,6 +154,7 @@ class _One:
         inner.add_done_callback(lambda done: self._arrived(errand, done))
 
     def _arrived(self, errand: Errand, done: Future[Any]) -> None:
+        self.future.inner = None  # an engine keeps a result while its future lives, and makes it anew if it is lost
         if done.cancelled() or self.future.cancelled():
             return
         error = done.exception()

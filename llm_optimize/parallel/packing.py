@@ -31,7 +31,7 @@ __all__ = ["Parcel", "pack"]
 _PICKLERS = ("cloudpickle", "joblib.externals.cloudpickle")
 _PACKING = threading.Lock()  # which modules travel by value is a setting of the whole process
 _REMEDY = "define it at the top of a module, without locks, open files or clients of your own"
-_ASKING = ("complete", "embed")  # the methods of models
+_ASKING = ("complete", "embed", "judge")  # what models have, and scorers that ask the default model
 _CANNOT = (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError)
 
 
@@ -81,7 +81,7 @@ def _packed(thing: object, library: Any, by_value: Any) -> Parcel:  # noqa: ANN4
         def persistent_id(self, item: object) -> None:
             kind = type(item)
             if kind not in asking:
-                asking[kind] = any(callable(getattr(kind, name, None)) for name in _ASKING)
+                asking[kind] = any(hasattr(kind, name) for name in _ASKING)
             if asking[kind]:
                 found.append(item)
 

@@ -175,29 +175,32 @@ class _Lane:
     def _carry_out(self, call: _Call) -> None:
         try:
             order = pickle.dumps((_apply, (call.function, call.args, call.kwargs)))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            call.future.set_exception(error)
+        except (pickle.PicklingError, AttributeError, TypeError) as unfit:
+            call.future.set_exception(unfit)
             return
-        while True:
+        answer = None
+        while answer is None:
             try:
-                result, error = self._asked(call.future, order)
-            except (EOFError, OSError) as lost:
-                status = self._buried()
-                call.lost += 1
-                if self._called_off is call.future:
-                    call.future.set_exception(BrokenProcessPool("called off"))
-                    return
-                _LOG.warning("a worker process ended with %s within a call; another takes its place", status)
-                if call.lost > self._retries:
-                    msg = f"{call.lost} worker processes in a row ended within this call, the last with {status}"
-                    call.future.set_exception(BrokenProcessPool(msg).with_traceback(lost.__traceback__))
-                    return
-                continue
-            if error is None:
-                call.future.set_result(result)
-            else:
-                call.future.set_exception(error)
-            return
+                answer = self._asked(call.future, order)
+            except (EOFError, OSError):
+                answer = self._bereaved(call)
+        result, error = answer
+        if error is None:
+            call.future.set_result(result)
+        else:
+            call.future.set_exception(error)
+
+    def _bereaved(self, call: _Call) -> tuple[None, BaseException] | None:
+        """Take leave of a worker that ended within a call; return the call's error, or None to make it again."""
+        worker, self._worker = self._worker, None
+        status = "no status" if worker is None else worker.bury()
+        call.lost += 1
+        if self._called_off is call.future:
+            return None, BrokenProcessPool("called off")
+        _LOG.warning("a worker process ended with %s within a call; another takes its place", status)
+        if call.lost <= self._retries:
+            return None
+        return None, BrokenProcessPool(f"{call.lost} worker processes in a row, the last ended with {status}")
 
     def _asked(self, future: _Ended, order: bytes) -> tuple[Any, BaseException | None]:
         with self._ending:
@@ -212,11 +215,6 @@ class _Lane:
             with self._ending:
                 self._current = None
         return answer
-
-    def _buried(self) -> str:
-        """Take leave of a worker that ended; return how."""
-        worker, self._worker = self._worker, None
-        return "no status" if worker is None else worker.bury()
 
 
 class _Worker:

