@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DaskEngine", "is_client"]
 
 _LOCAL = "local"
-_PATIENCE_S = 10
+_PATIENCE_S = 5
 _REMEDY = 'pip install "llm-optimize[distributed]"'
 
 

@@ -14,7 +14,7 @@ from llm_optimize.core.account import Account
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_optimize.core.budget import Budget
+    from llm_optimize.core.ledger import Ledger
     from llm_optimize.core.types import Outcome, Trial
     from llm_optimize.errors import LLMOptimizeError
     from llm_optimize.parallel.packing import Parcel
@@ -56,7 +56,7 @@ class Errand:
         text: the candidate.
         digest: of the scorer's parcel.
         scorer: the parcel; None where the worker is believed to have it.
-        caps: what its model calls may spend; None for no cap.
+        ledger: what its model calls may spend; None for no cap.
         replies: those paid for in an earlier attempt, by key; None for a study that keeps none.
         exchanges: whether the study also keeps what was asked.
         leaders: the best trials so far, for scorers that compare candidates.
@@ -71,7 +71,7 @@ class Errand:
     text: str
     digest: str
     scorer: Parcel | None
-    caps: Budget | None
+    ledger: Ledger | None
     replies: Mapping[str, str] | None
     exchanges: bool
     leaders: tuple[Trial, ...]

@@ -7,8 +7,7 @@ once: there is one future per evaluation, its first answer is taken, and what co
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,10 @@ from llm_optimize.core.metering import CHOSEN
 from llm_optimize.core.protocols import ExchangeLog
 from llm_optimize.core.types import Evaluation, Failure, Usage
 from llm_optimize.core.workers import DaemonThreads
-from llm_optimize.errors import BudgetExceeded
+from llm_optimize.errors import BudgetExceeded, LLMOptimizeError
 from llm_optimize.parallel.errand import Errand, Sealed
 from llm_optimize.parallel.packing import Parcel, pack
+from llm_optimize.parallel.suspects import Suspects
 from llm_optimize.parallel.worker import KEYS, perform, versions
 
 if TYPE_CHECKING:
@@ -50,18 +50,22 @@ class RemoteEvaluators:
         self,
         executor: Executor,
         *,
-        lost: tuple[type[BaseException], ...] = (BrokenProcessPool,),
+        lost: tuple[type[BaseException], ...] = (),
+        exact: bool = False,
         close: Callable[[], None] | None = None,
     ) -> None:
         """Wrap an executor.
 
         Args:
             executor: anything with the standard library's ``submit``.
-            lost: the errors by which it says that a call has cost several workers their lives.
+            lost: the errors by which it says that workers have ended at a call, and at its repetitions.
+            exact: whether it says so of the call alone that they were at. Others also say it of calls that waited at
+                the same workers: these are made once more, one at a time, before a candidate is blamed.
             close: gives back what was started for it; None for an executor that is the user's.
         """
         self.executor = executor
         self._lost = lost
+        self._suspects = None if exact else Suspects()
         self._close = close
         self._parcels: dict[int, tuple[Scorer, Parcel]] = {}  # with the scorer, so that its id stays its own
 
@@ -77,7 +81,7 @@ class RemoteEvaluators:
         """
         parcel = self._parcel(scorer)
         errand = _errand(parcel, text, scope)
-        one = _One(self.executor, parcel, scope, self._lost)
+        one = _One(self.executor, parcel, scope, self._lost, self._suspects)
         if isinstance(scope.guard, UnitGuard):
             DaemonThreads().submit(one.pay, scope.guard, errand, _SHARES if parcel.asks else _SHARES_UNSEEN)
         else:
@@ -122,51 +126,80 @@ class _Fare:
 class _One:
     """One evaluation on its way: paid for, sent, answered, sent once more where something was missing."""
 
-    def __init__(self, executor: Executor, parcel: Parcel, scope: Scope, lost: tuple[type[BaseException], ...]) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        parcel: Parcel,
+        scope: Scope,
+        lost: tuple[type[BaseException], ...],
+        suspects: Suspects | None,
+    ) -> None:
         self._executor = executor
         self._parcel = parcel
         self._scope = scope
         self._lost = lost
+        self._suspects = suspects
+        self._is_suspect = False
+        self._is_alone = False  # the one suspect that is out
         self._fare: _Fare | None = None
         self.future = _Outer()
 
     def pay(self, guard: UnitGuard, errand: Errand, shares: int) -> None:
         """Set aside what it may spend, waiting for others if need be, then send it."""
         try:
-            granted, caps = guard.allot(shares)
+            granted, ledger = guard.allot(shares)
         except BudgetExceeded as error:
             self._fail(error)
             return
         self._fare = _Fare(guard, granted, shares)
-        self.send(replace(errand, caps=caps))
+        self.send(replace(errand, ledger=ledger))
 
     def send(self, errand: Errand) -> None:
         """Hand it to the engine."""
         if self.future.cancelled():
+            self._let_next()
             return
         sealed = Sealed.of(f"{errand.unit} of {errand.study}", errand)
         try:
             inner = self._executor.submit(perform, sealed)
         except Exception as error:  # noqa: BLE001 - handed on to the future's owner: engines have errors of their own
-            self._fail(error)
+            self._let_next()
+            self._fail(_translated(error))
             return
         self.future.inner = inner
         inner.add_done_callback(lambda done: self._arrived(errand, done))
 
     def _arrived(self, errand: Errand, done: Future[Any]) -> None:
         self.future.inner = None  # an engine keeps a result while its future lives, and makes it anew if it is lost
-        if done.cancelled() or self.future.cancelled():
+        self._let_next()
+        if self.future.cancelled():
             return
-        error = done.exception()
+        error = CancelledError("the engine has cancelled it") if done.cancelled() else done.exception()
         try:
             if error is None:
                 self._take(errand, done.result().opened())
             elif isinstance(error, self._lost):
-                self._finish((Failure("killed", f"its evaluation ended its worker, again and again: {error}"), 0.0))
+                self._bereaved(errand, error)
             else:
-                self._fail(error)
+                self._fail(_translated(error))
         except Exception as unfit:  # noqa: BLE001 - handed on to the future's owner, who would wait for ever else
             self._fail(unfit)
+
+    def _bereaved(self, errand: Errand, error: BaseException) -> None:
+        if self._suspects is None or self._is_suspect:
+            self._finish((Failure("killed", f"its evaluation ends the worker process, each time: {error}"), 0.0))
+            return
+        self._is_suspect = True
+        self._suspects.admit(lambda: self._send_alone(replace(errand, scorer=self._parcel)))
+
+    def _send_alone(self, errand: Errand) -> None:
+        self._is_alone = True
+        self.send(errand)
+
+    def _let_next(self) -> None:
+        if self._is_alone and self._suspects is not None:
+            self._is_alone = False
+            self._suspects.release()
 
     def _take(self, errand: Errand, answer: Answer) -> None:
         if answer.lacks:
@@ -208,11 +241,20 @@ class _One:
             self.future.set_exception(error)
 
 
+def _translated(error: BaseException) -> BaseException:
+    """Say that the engine failed; the session ends with that, and a resume evaluates what was in flight first."""
+    if isinstance(error, LLMOptimizeError) or not isinstance(error, Exception):
+        return error
+    failed = LLMOptimizeError(f"executor: {type(error).__name__}: {error}; mend or restart it, then resume the study")
+    failed.__cause__ = error
+    return failed
+
+
 def _errand(parcel: Parcel, text: str, scope: Scope) -> Errand:
     keys = {name: value for name in KEYS if (value := os.environ.get(name))} if parcel.asks else {}
     return Errand(
         study=scope.study, born=scope.born, unit=scope.name, begun=scope.begun, text=text, digest=parcel.digest,
-        scorer=parcel if len(parcel.body) <= _SMALL else None, caps=None, replies=_known(scope),
+        scorer=parcel if len(parcel.body) <= _SMALL else None, ledger=None, replies=_known(scope),
         exchanges=isinstance(scope.replies, ExchangeLog), leaders=_leaders(scope), environment=keys,
         versions=versions(),
     )  # fmt: skip

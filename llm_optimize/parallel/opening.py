@@ -12,7 +12,7 @@ from llm_optimize.core.workers import DaemonThreads, Inline
 from llm_optimize.errors import BadInput
 from llm_optimize.parallel.dask import DaskEngine, is_client
 from llm_optimize.parallel.evaluators import RemoteEvaluators
-from llm_optimize.parallel.processes import ProcessWorkers
+from llm_optimize.parallel.processes import CallLost, ProcessWorkers
 from llm_optimize.parallel.ray import RayEngine
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def open_executor(spec: str) -> Executor | None:
         return None
     if kind == "processes":
         pool = ProcessWorkers(workers)
-        return RemoteEvaluators(pool, close=pool.end)
+        return RemoteEvaluators(pool, lost=(CallLost,), exact=True, close=pool.end)
     if kind == "dask":
         engine = DaskEngine.opened(place, workers)
         return RemoteEvaluators(engine.executor, lost=engine.lost, close=engine.close)

@@ -29,13 +29,17 @@ from llm_optimize.parallel.frames import read_frame, write_frame
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ProcessWorkers"]
+__all__ = ["CallLost", "ProcessWorkers"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOG = logging.getLogger("llm_optimize")
 _FAREWELL_S = 2.0  # for a worker to close what its scorer holds, such as a sandbox, before it is ended
+
+
+class CallLost(BrokenProcessPool):
+    """A call has ended its worker, again and again, or was called off; the pool itself is whole."""
 
 
 class ProcessWorkers(Executor):
@@ -104,13 +108,15 @@ class ProcessWorkers(Executor):
             lane.thread.join()
 
     def end(self) -> None:
-        """End the workers now; calls that have begun are lost, their futures cancelled or failed."""
+        """End the workers now, and wait for that; calls that have begun fail, those that wait are cancelled."""
         with self._changing:
             self._is_shut = True
         _cancel(self._calls)
         for lane in self._lanes:
             lane.call_off()
         self.shutdown(wait=False)
+        for lane in self._lanes:
+            lane.thread.join(2 * _FAREWELL_S)
 
 
 class _Ended(Future[Any]):
@@ -196,11 +202,11 @@ class _Lane:
         status = "no status" if worker is None else worker.bury()
         call.lost += 1
         if self._called_off is call.future:
-            return None, BrokenProcessPool("called off")
+            return None, CallLost("called off")
         _LOG.warning("a worker process ended with %s within a call; another takes its place", status)
         if call.lost <= self._retries:
             return None
-        return None, BrokenProcessPool(f"{call.lost} worker processes in a row, the last ended with {status}")
+        return None, CallLost(f"{call.lost} worker processes in a row, the last ended with {status}")
 
     def _asked(self, future: _Ended, order: bytes) -> tuple[Any, BaseException | None]:
         with self._ending:

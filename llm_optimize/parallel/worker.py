@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.ledger import Ledger, UnitGuard
+from llm_optimize.core.ledger import UnitGuard
 from llm_optimize.core.metering import Scope, current_scope
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.errors import BadInput, LLMOptimizeError
@@ -86,7 +86,7 @@ def _answer(errand: Errand) -> Answer:
 
 
 def _evaluated(errand: Errand, scorer: Scorer) -> Answer:
-    guard = None if errand.caps is None else UnitGuard(Ledger(errand.caps), errand.unit)
+    guard = None if errand.ledger is None else UnitGuard(errand.ledger, errand.unit)
     replies = None if errand.replies is None else (Exchanges if errand.exchanges else Replies)(errand.replies)
     scope = Scope(errand.study, errand.unit, guard, replies, errand.born)
     scope.begun = errand.begun

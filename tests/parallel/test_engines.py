@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 
+import distributed
 import pytest
 from evaluation_log import LoggingScorer, began, ended, make_study, within
 
@@ -144,9 +145,7 @@ def test_a_candidate_that_ends_its_workers_is_a_failure(engine):
 
 def test_a_dask_client_is_taken_as_it_is(reference, tmp_path):
     """A client that the user has made and will close is an executor."""
-    from distributed import Client
-
-    with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
         one = make_study(LoggingScorer(str(tmp_path / "log")), as_executor(client), STEPS)
         one.run()
         assert client.status == "running"
