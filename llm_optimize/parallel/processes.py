@@ -13,12 +13,14 @@ import logging
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import weakref
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -252,7 +254,7 @@ class _Worker:
         return read_frame(stdout)
 
     def kill(self) -> None:
-        self._process.kill()
+        _kill(self._process)
 
     def bury(self) -> str:
         self._end()
@@ -266,12 +268,21 @@ class _Worker:
         try:
             self._process.wait(_FAREWELL_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
         self._end()
 
 
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker, where its system has groups with all that it has started, and not with us."""
+    if not hasattr(os, "killpg"):
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left in its group
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
+    _kill(process)
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
