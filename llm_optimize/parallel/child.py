@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from typing import Any
 
 from llm_optimize.core.workers import Inline
 from llm_optimize.parallel.frames import read_frame, write_frame
@@ -22,20 +23,25 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    write_frame(answers, pickle.dumps(os.getpid()))
-    while True:
-        try:
-            function, arguments = read_frame(orders)
-        except EOFError:
-            return
-        future = Inline().submit(function, *arguments)
-        error = future.exception()
-        sys.stdout.flush()
-        try:
-            body = pickle.dumps((future.result() if error is None else None, error))
-        except (pickle.PicklingError, AttributeError, TypeError) as unfit:
-            body = pickle.dumps((None, TypeError(f"the result cannot be pickled: {unfit}")))
-        try:
-            write_frame(answers, body)
-        except OSError:
-            return  # the parent is gone
+    try:
+        write_frame(answers, b"ready")
+        while True:
+            write_frame(answers, _answer(read_frame(orders)))
+    except (EOFError, OSError):
+        return  # the parent has closed the pipe, or is gone
+
+
+def _answer(order: bytes) -> bytes:
+    """Carry out a call; what cannot be read, called or sent back is the call's error, not the worker's."""
+    future = Inline().submit(_carry_out, order)
+    error = future.exception()
+    sys.stdout.flush()
+    try:
+        return pickle.dumps((future.result() if error is None else None, error))
+    except (pickle.PicklingError, AttributeError, TypeError) as unfit:
+        return pickle.dumps((None, TypeError(f"the result cannot be pickled: {unfit}")))
+
+
+def _carry_out(order: bytes) -> Any:  # noqa: ANN401 - whatever the call returns
+    function, args, kwargs = pickle.loads(order)  # noqa: S301 - sent by our own parent
+    return function(*args, **kwargs)

@@ -182,7 +182,7 @@ class _Lane:
 
     def _carry_out(self, call: _Call) -> None:
         try:
-            order = pickle.dumps((_apply, (call.function, call.args, call.kwargs)))
+            order = pickle.dumps((call.function, call.args, call.kwargs))
         except (pickle.PicklingError, AttributeError, TypeError) as unfit:
             call.future.set_exception(unfit)
             return
@@ -251,7 +251,7 @@ class _Worker:
             read_frame(stdout)
             self._greeted = True
         write_frame(stdin, order)
-        return read_frame(stdout)
+        return pickle.loads(read_frame(stdout))  # noqa: S301 - sent by our own child
 
     def kill(self) -> None:
         _kill(self._process)
@@ -290,10 +290,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 stream.close()
             except OSError:
                 continue  # what was still to be written has nobody to read it
-
-
-def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
-    return function(*args, **kwargs)
 
 
 def _cancel(calls: queue.SimpleQueue[_Call | None]) -> None:

@@ -14,6 +14,7 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ def evaluation_key() -> str | None:
     return None if scope is None else f"{scope.born!r}/{scope.study}/{scope.name}"
 
 
+@cache
 def versions() -> tuple[str, str]:
     """Return the versions of Python, as ``3.11``, and of this package."""
     return ".".join(platform.python_version_tuple()[:2]), metadata.version("llm-optimize")

@@ -43,11 +43,18 @@ def test_calls_come_back_as_from_any_executor(pool):
     assert pool.submit(os.getpid).result(30) in pool.pids
 
 
+class Nameless:
+    def __reduce__(self):  # noqa: D105 - a double: travels as something that no worker has
+        return getattr, (os, "only_here")
+
+
 def test_what_cannot_be_pickled_is_an_error_of_its_call_alone(pool):
     """Neither an argument nor a result that cannot travel costs a worker."""
     pids = {pool.submit(os.getpid).result(30)}
     with pytest.raises((AttributeError, TypeError), match="pickle"):
         pool.submit(lambda: 1).result(30)
+    with pytest.raises(AttributeError, match="only_here"):
+        pool.submit(Nameless()).result(30)
     with pytest.raises(TypeError, match="result cannot be pickled"):
         pool.submit(threading.Lock).result(30)
     assert pids <= set(pool.pids)
