@@ -50,8 +50,8 @@ class DaskEngine:
             msg = f"executor: dask:// needs Dask distributed ({error}): {_REMEDY}"
             raise BadInput(msg) from error
         if place == _LOCAL:
-            # Dask's page needs bokeh and a port; whoever wants it starts a cluster and names its scheduler.
-            cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            # Its usual port may be another cluster's; it says which one it has taken.
+            cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
             client = distributed.Client(cluster)
             return cls._with(client, [client, cluster])
         if workers is not None:

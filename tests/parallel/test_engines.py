@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import threading
@@ -119,6 +120,20 @@ def test_a_scorer_of_no_module_travels(engine):
     assert all(trial.score == len(trial.text) + 3 for trial in one.last.trials)
 
 
+def test_a_module_that_no_worker_can_import_travels_whole(engine, tmp_path, monkeypatch):
+    """A file of the user's and the one beside it go along as they are now, whatever the workers have."""
+    (tmp_path / "beside_my_scorer.py").write_text("_table = {'bonus': 7}\ndef bonus(): return _table['bonus']\n")
+    (tmp_path / "my_scorer.py").write_text(
+        "import beside_my_scorer\ndef score(text): return len(text) + beside_my_scorer.bonus()\n"
+    )
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        score = importlib.import_module("my_scorer").score
+    one = make_study(score, engine, 2)
+    one.run()
+    assert [trial.score - len(trial.text) for trial in one.last.trials] == [7] * 3
+
+
 def test_a_scorer_that_cannot_travel_is_named_with_the_remedy(engine):
     """What cannot be pickled is said in a line, before anything is evaluated."""
     lock = threading.Lock()
@@ -145,7 +160,7 @@ def test_a_candidate_that_ends_its_workers_is_a_failure(engine):
 
 def test_a_dask_client_is_taken_as_it_is(reference, tmp_path):
     """A client that the user has made and will close is an executor."""
-    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as client:
         one = make_study(LoggingScorer(str(tmp_path / "log")), as_executor(client), STEPS)
         one.run()
         assert client.status == "running"
