@@ -52,6 +52,7 @@ class RemoteEvaluators:
         *,
         lost: tuple[type[BaseException], ...] = (),
         exact: bool = False,
+        workers: int | None = None,
         close: Callable[[], None] | None = None,
     ) -> None:
         """Wrap an executor.
@@ -61,9 +62,11 @@ class RemoteEvaluators:
             lost: the errors by which it says that workers have ended at a call, and at its repetitions.
             exact: whether it says so of the call alone that they were at. Others also say it of calls that waited at
                 the same workers: these are made once more, one at a time, before a candidate is blamed.
+            workers: how many it has, where that is known.
             close: gives back what was started for it; None for an executor that is the user's.
         """
         self.executor = executor
+        self.workers = workers
         self._lost = lost
         self._suspects = None if exact else Suspects()
         self._close = close

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from llm_optimize.core.protocols import Executor
 
 __all__ = ["SPECS", "as_executor", "check_spec", "executing", "open_executor"]
+
+_LOG = logging.getLogger("llm_optimize")
 
 SPECS = "threads, processes[?workers=N], dask://HOST:PORT, dask://local[?workers=N], ray://HOST:PORT, ray://local"
 """The kinds of executor that have a name."""
@@ -50,12 +53,12 @@ def open_executor(spec: str) -> Executor | None:
         return None
     if kind == "processes":
         pool = ProcessWorkers(workers)
-        return RemoteEvaluators(pool, lost=(CallLost,), exact=True, close=pool.end)
+        return RemoteEvaluators(pool, lost=(CallLost,), exact=True, workers=pool.workers, close=pool.end)
     if kind == "dask":
         engine = DaskEngine.opened(place, workers)
-        return RemoteEvaluators(engine.executor, lost=engine.lost, close=engine.close)
+        return RemoteEvaluators(engine.executor, lost=engine.lost, workers=workers, close=engine.close)
     ray = RayEngine.opened(place, workers)
-    return RemoteEvaluators(ray, lost=ray.lost, close=ray.close)
+    return RemoteEvaluators(ray, lost=ray.lost, workers=workers, close=ray.close)
 
 
 def check_spec(spec: str) -> str:
@@ -68,16 +71,26 @@ def check_spec(spec: str) -> str:
     return spec
 
 
-def as_executor(given: object) -> Executor | None:
+def as_executor(given: object, parallel: int | None = None) -> Executor | None:
     """Return what a study can use of what a user gave.
 
     Args:
         given: None, a name (see :func:`open_executor`), an executor of the standard library's kind, or a Dask client.
             One whose workers are threads of this process is used as it is; others get scorers that travel.
+        parallel: how many evaluations the study keeps in flight; a warning says so if workers are left without any.
 
     Raises:
         BadInput: it is none of these.
     """
+    executor = _adapted(given)
+    workers: int = getattr(executor, "workers", None) or 0
+    if parallel is not None and isinstance(executor, RemoteEvaluators) and workers > parallel:
+        text = "parallel is %d, so %d of the executor's %d workers will have nothing to do: raise parallel to %d"
+        _LOG.warning(text, parallel, workers - parallel, workers, workers)
+    return executor
+
+
+def _adapted(given: object) -> Executor | None:
     if given is None or isinstance(given, (Inline, DaemonThreads, ThreadPoolExecutor)):
         return given
     if isinstance(given, str):

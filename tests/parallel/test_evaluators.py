@@ -231,6 +231,15 @@ def test_one_argument_takes_a_run_elsewhere(tmp_path):
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
+def test_workers_that_would_have_nothing_to_do_are_named(caplog):
+    """Who changes the executor alone is told that parallel says how much of it is used."""
+    with executing("processes?workers=3") as executor:
+        as_executor(executor, 3)
+        assert caplog.text == ""
+        as_executor(executor, 1)
+    assert "parallel is 1, so 2 of the executor's 3 workers will have nothing to do: raise parallel to 3" in caplog.text
+
+
 def test_a_parcel_says_whether_a_model_is_inside():
     """A model in a closure, in a field or in a list is found, since it needs a key."""
     model = llm.OpenAIChat("scripted", base_url="http://127.0.0.1:9/v1")
