@@ -270,8 +270,8 @@ def build(  # noqa: PLR0913 - the keywords of run()
     return Study(
         problem, chosen, begun.func, store=(opened := open_store(store)), name=_name(opened, study, resume),
         budget=budget, executor=as_executor(executor, parallel), stop=_rules(stop_score, stop, max_steps),
-        parallel=parallel, ideas=ideas, seed=seed, observers=observers, eval_timeout=eval_timeout, noise=noise, final=begun.final,
-        settings=settings, suspicious_above=suspicious_above, order=_order(chosen),
+        parallel=parallel, ideas=ideas, seed=seed, observers=observers, eval_timeout=eval_timeout, noise=noise,
+        final=begun.final, settings=settings, suspicious_above=suspicious_above, order=_order(chosen),
         consult=None if interactive is None else Consult(interactive, Dialog()),
     )  # fmt: skip
 
