@@ -24,6 +24,7 @@ from llm_optimize.llm.priced import Priced
 from llm_optimize.llm.replay import Replay
 from llm_optimize.llm.roles import warn_of_own_judge
 from llm_optimize.llm.tools import as_tools
+from llm_optimize.parallel import as_executor, executing
 from llm_optimize.proposers.chat import ChatProposer
 from llm_optimize.proposers.constraints import as_constraints, check_start
 from llm_optimize.proposers.default import Beginning, default_proposer, made
@@ -114,7 +115,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     store: Store | str | Path | None = "auto",
     study: str | None = None,
     resume: bool | str = "auto",
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     seed: int = 0,
     observers: Sequence[Observer] = (),
     eval_timeout: float | None = None,
@@ -154,7 +155,9 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         store: "auto" (SQLite at $LLM_OPTIMIZE_HOME or ./.llm_optimize), None (memory), a path, or a Store.
         study: the name in the store; None takes a new one after the running script.
         resume: "auto" goes on with a study of that name if there is one; True demands one, False refuses one.
-        executor: runs ``func``; anything with the standard library's ``submit``.
+        executor: runs ``func``; anything with the standard library's ``submit``, a Dask client, or a name such as
+            "processes?workers=4", "dask://host:8786", "ray://local": see :mod:`llm_optimize.parallel`. Give
+            ``parallel`` at least the number of its workers.
         seed: of everything random.
         observers: called with each event after it is on disk.
         eval_timeout: seconds after which a candidate counts as failed.
@@ -183,10 +186,11 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     given = dict(locals())  # exactly the parameters: build() takes the same ones, but for verbose
     if given.pop("verbose"):
         given["observers"] = (Printer(), *observers)
-    running = build(**given)
-    if verbose:
-        announce(running, max_steps, print)
-    return conclude(running, running.run())
+    with executing(executor) as given["executor"]:
+        running = build(**given)
+        if verbose:
+            announce(running, max_steps, print)
+        return conclude(running, running.run())
 
 
 def conclude(study: Study, ending: Ending) -> Result:
@@ -232,7 +236,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     store: Store | str | Path | None = "auto",
     study: str | None = None,
     resume: bool | str = "auto",
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     seed: int = 0,
     observers: Sequence[Observer] = (),
     eval_timeout: float | None = None,
@@ -265,9 +269,9 @@ def build(  # noqa: PLR0913 - the keywords of run()
     _check_chat(chosen, problem := Problem(task_description, task_question, begun.x0), budget, begun.func)
     return Study(
         problem, chosen, begun.func, store=(opened := open_store(store)), name=_name(opened, study, resume),
-        budget=budget, executor=executor, stop=_rules(stop_score, stop, max_steps), parallel=parallel, ideas=ideas,
-        seed=seed, observers=observers, eval_timeout=eval_timeout, noise=noise, final=begun.final, settings=settings,
-        suspicious_above=suspicious_above, order=_order(chosen),
+        budget=budget, executor=as_executor(executor, parallel), stop=_rules(stop_score, stop, max_steps),
+        parallel=parallel, ideas=ideas, seed=seed, observers=observers, eval_timeout=eval_timeout, noise=noise,
+        final=begun.final, settings=settings, suspicious_above=suspicious_above, order=_order(chosen),
         consult=None if interactive is None else Consult(interactive, Dialog()),
     )  # fmt: skip
 

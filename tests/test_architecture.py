@@ -36,11 +36,13 @@ BROAD = {
     "llm_optimize.cli": "a command ends with a line and an exit code, not with a traceback",
     "llm_optimize.llm.tools": "a tool is a user's function and may raise anything; what it raised is told to the model",
     "llm_optimize.proposers.constraints": "a user's function may raise anything; a text that makes it do so is refused",
+    "llm_optimize.parallel.evaluators": "an engine has errors of its own; whatever it raises is handed to the future",
     "llm_optimize.sandbox.pickled": "copies objects whose classes may raise anything while they are copied",
     "llm_optimize.sandbox.program": "runs a stranger's program inside the jail; whatever it raises is the result",
 }
 
 HEAVY = (
+    *("cloudpickle", "dask", "distributed", "mpi4py", "ray"),
     *("cmaes", "datasets", "flask", "genai_prices", "jinja2", "jsonschema", "matplotlib", "mcp", "numpy", "openai"),
     *("opentelemetry", "optuna", "pandas", "peft", "psutil", "pyarrow", "pydantic", "rapidfuzz", "requests"),
     *("sacrebleu", "scipy", "sentence_transformers", "sklearn", "starlette", "tenacity", "tiktoken", "torch"),

@@ -7,6 +7,9 @@ import math
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from llm_optimize.errors import BadInput
+from llm_optimize.parallel import SPECS, check_spec
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
     from collections.abc import Callable, Collection
@@ -172,6 +175,13 @@ def _noise(text: str) -> str:
     return text
 
 
+def _executor(text: str) -> str:
+    try:
+        return check_spec(text)
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "max-steps": (_steps, "N", "proposals after x0; 'none' for no limit (default: 10)"),
     "stop-score": (_number, "SCORE", "stop as soon as a score reaches this"),
@@ -187,6 +197,7 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str, str]] = {
         "dollars per million tokens of the model's prompts and replies, and ,CACHED if need be",
     ),
     "parallel": (whole(1), "N", "chains of propose-then-score kept in flight (default: 1)"),
+    "executor": (_executor, "NAME", f"where evaluations run: {SPECS} (default: threads); raise --parallel with it"),
     "ideas": (whole(1), "N", "drafts asked for in one proposal (default: 1)"),
     "seed": (_seed, "N", "of everything random (default: 0)"),
     "budget-evals": (whole(1), "N", "cap on evaluations, that of x0 included"),

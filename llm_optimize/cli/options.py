@@ -60,6 +60,7 @@ class Options:
         noise: see build().
         final: see build().
         suspicious_above: see build().
+        executor: see :func:`llm_optimize.parallel.open_executor`; None for the study's own threads.
     """
 
     model: Any
@@ -76,6 +77,7 @@ class Options:
     noise: Noise | None = None
     final: Scorer | None = None
     suspicious_above: float | None = None
+    executor: str | None = None
 
     @property
     def priced_model(self) -> Any:  # noqa: ANN401 - see model
@@ -120,6 +122,7 @@ class Options:
             "eval_timeout": self.eval_timeout,
             "noise": None if self.noise is None else repr(self.noise),
             "suspicious_above": self.suspicious_above,
+            "executor": self.executor,
         }
 
 
@@ -151,6 +154,7 @@ def resolve(task: TaskFile, flags: Mapping[str, Any]) -> Options:
         noise=policy({"auto": "auto", "off": None}[flags["noise"]] if "noise" in flags else file.get("NOISE")),
         final=file.get("FINAL"),
         suspicious_above=flags.get("suspicious_above", file.get("SUSPICIOUS_ABOVE")),
+        executor=flags.get("executor"),
     )
 
 

@@ -20,6 +20,7 @@ from llm_optimize.cli.studies import store_value
 from llm_optimize.cli.terminal import is_terminal
 from llm_optimize.core.plan import Ending
 from llm_optimize.llm import requests
+from llm_optimize.parallel import executing
 from llm_optimize.proposers.forecast import announce
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from llm_optimize.cli.lines import Watcher
     from llm_optimize.cli.options import Options
     from llm_optimize.cli.taskfile import TaskFile
+    from llm_optimize.core.protocols import Executor
     from llm_optimize.core.study import Study
 
 __all__ = ["Job", "carry_out", "followed", "show_warnings"]
@@ -55,8 +57,8 @@ class Job:
     name: str
     resume: bool | str
 
-    def study(self, watcher: Watcher) -> Study:
-        """Return the study; nothing is spent yet."""
+    def study(self, watcher: Watcher, executor: Executor | None = None) -> Study:
+        """Return the study, to run its scorer on an executor; nothing is spent yet."""
         options = self.options
         return optimize.build(
             self.task.task,
@@ -67,6 +69,7 @@ class Job:
             model=options.priced_model,
             stop_score=options.stop_score,
             budget=options.budget,
+            executor=executor,
             parallel=options.parallel,
             ideas=options.ideas,
             tune=options.tune,
@@ -97,11 +100,12 @@ def carry_out(job: Job, *, json: bool, quiet: bool, page: Callable[[Study], Abst
     show_warnings(quiet=quiet)
     watcher = _watcher(job, json=json, quiet=quiet)
     place = Place(job.name, job.store)
-    study = job.study(watcher)
-    if not quiet:
-        announce(study, job.options.max_steps, _say)
-    with page(study):
-        result, signalled = followed(study, watcher)
+    with executing(job.options.executor) as executor:
+        study = job.study(watcher, executor)
+        if not quiet:
+            announce(study, job.options.max_steps, _say)
+        with page(study):
+            result, signalled = followed(study, watcher)
     code = report(result, place, json=json, quiet=quiet)
     return code if signalled is None else signalled
 

@@ -16,7 +16,7 @@ from llm_optimize.core.types import Usage
 from llm_optimize.errors import BudgetExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from llm_optimize.core.budget import Budget
     from llm_optimize.core.history import History
@@ -89,6 +89,10 @@ class Ledger:
     def caps_dollars(self) -> bool:
         """Whether there is a cap on dollars."""
         return self._budget.dollars is not None
+
+    def __reduce__(self) -> tuple[Callable[[Budget, Usage], Ledger], tuple[Budget, Usage]]:
+        """Travel as what is spent so far; work in flight stays behind."""
+        return _copied, (self._budget, self._booked)
 
     def committed(self) -> dict[str, float]:
         """Return what is spent, set aside and kept free, by cap."""
@@ -167,6 +171,27 @@ class Ledger:
             granted = self._share(unit, least, most)
             unit.reserved.append((granted, threading.get_ident()))
             return granted
+
+    def allot(self, name: str, shares: int) -> tuple[Usage, Ledger]:
+        """Set aside for a unit that spends where nobody can ask; see :meth:`UnitGuard.allot`.
+
+        Raises:
+            BudgetExceeded: not even what is expected of it fits.
+        """
+        with self._changed:
+            while shares == 1 and any(one.reserved for other, one in self._units.items() if other != name):
+                self._changed.wait()
+            least = self._alive(name).least
+            first = self.reserve(name, least, least, patient=True)
+            unit = self._alive(name)
+            left = {cap: max(0.0, amount) / shares for cap, amount in self._left(unit).items()}
+            more = Usage(tokens_in=int(left.get("tokens", 0)), dollars=left.get("dollars", 0.0))
+            granted = first + more
+            unit.reserved[-1] = (granted, threading.get_ident())
+            copy, limits = Ledger(self._budget), dict(self._caps())
+            taken = {cap: max(0.0, limit - _of(granted, cap)) for cap, limit in limits.items()}
+            copy.fold(Usage(tokens_in=int(taken.get("tokens", 0)), dollars=taken.get("dollars", 0.0)))
+            return granted, copy
 
     def _wait(self, unit: _Unit) -> bool:
         """Wait for a change; return False, without waiting, if all that could make one wait as well."""
@@ -299,6 +324,23 @@ class UnitGuard:
         """
         return self._ledger.reserve(self._name, least, most or least, patient=patient)
 
+    def allot(self, shares: int) -> tuple[Usage, Ledger]:
+        """Set aside what the unit may spend in another process, which cannot ask for each call.
+
+        Waits for others in flight where that can help, so never more is in flight than the budget could pay for.
+
+        Args:
+            shares: beside what is expected of the unit, it gets one of so many equal parts of what is left; with 1
+                it first waits until nothing is set aside for others.
+
+        Returns:
+            What is set aside, for :meth:`settle`, and a ledger on which that much is left; it can be pickled.
+
+        Raises:
+            BudgetExceeded: not even what is expected of it fits.
+        """
+        return self._ledger.allot(self._name, shares)
+
     def settle(self, granted: Usage, actual: Usage) -> None:
         """Replace what :meth:`reserve` returned by the real cost; ``Usage()`` stands for nothing set aside."""
         self._ledger.settle(self._name, granted, actual)
@@ -317,6 +359,12 @@ def usual_cost(history: History, n: int = 1) -> Usage:
     recent = [trial.outcome.usage for trial in history.recent(_LATELY)]
     tokens = max((usage.tokens for usage in recent), default=0)
     return Usage(tokens_in=n * tokens, dollars=n * max((usage.dollars for usage in recent), default=0.0))
+
+
+def _copied(budget: Budget, booked: Usage) -> Ledger:
+    ledger = Ledger(budget)
+    ledger.fold(booked)
+    return ledger
 
 
 def _of(usage: Usage, cap: str) -> float:

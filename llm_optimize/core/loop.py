@@ -15,11 +15,9 @@ from __future__ import annotations
 import logging
 import pickle  # only its error is of interest
 import queue
-import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,20 +29,21 @@ from llm_optimize.core.ledger import UnitGuard, usual_cost
 from llm_optimize.core.metering import entered
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.plan import Ending, Plan
+from llm_optimize.core.protocols import Evaluators
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Failure, Usage
-from llm_optimize.core.workers import DaemonThreads, Inline
+from llm_optimize.core.workers import DaemonThreads, Inline, repeating
 from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from llm_optimize.core.history import History
     from llm_optimize.core.journal import Journal
     from llm_optimize.core.metering import Scope
     from llm_optimize.core.noise import Again
-    from llm_optimize.core.protocols import Executor, Proposer
+    from llm_optimize.core.protocols import Executor, Proposer, Scorer
     from llm_optimize.core.types import Candidate, Outcome, Proposal
 
 __all__ = ["Ending", "Loop", "Plan"]
@@ -67,6 +66,7 @@ class _Work:
     began: float
     again: Again | None = None
     noted: bool = False
+    future: Future[Any] | None = None
 
 
 class Loop:
@@ -95,7 +95,7 @@ class Loop:
     def run(self) -> Ending:
         """Go on until a rule says stop, then wait for what is in flight."""
         try:
-            with _repeating(self._notice, self._plan.notice_after * _GLANCE):
+            with repeating(self._notice, self._plan.notice_after * _GLANCE):
                 self._begin()
                 while self._work or self._is_paused():
                     self._arrive()
@@ -202,7 +202,7 @@ class Loop:
     def _evaluate(self, candidate: Candidate) -> None:
         key = ("evaluation", candidate.id)
         scope = self._start(key, 1)
-        self._submit(self._executor, key, evaluate, self._plan.scorer, candidate.text, scope if self._scoped else None)
+        self._score(key, evaluate, self._plan.scorer, candidate.text, scope)
 
     def _test_again(self, again: Again) -> None:
         history, retesting = self._journal.history, self._plan.retesting
@@ -217,7 +217,7 @@ class Loop:
         # A scope cannot travel to another process, so scorers that ask models stay here.
         afresh = first and self._plan.executor is None and not trial.outcome.usage.calls
         how = evaluate_afresh if afresh else evaluate
-        self._submit(self._executor, key, how, scorer, trial.text, scope if self._scoped else None)
+        self._score(key, how, scorer, trial.text, scope)
 
     def _free_slot(self) -> int | None:
         taken = frozenset(slot for kind, slot in self._work if kind == "proposal")
@@ -244,8 +244,17 @@ class Loop:
         self._work[key] = _Work(key, size, scope, guard, time.monotonic())
         return scope
 
+    def _score(self, key: tuple[str, int], how: Callable[..., Any], scorer: Scorer, text: str, scope: Scope) -> None:
+        if isinstance(self._executor, Evaluators):
+            self._await(key, self._executor.evaluate(scorer, text, scope))
+        else:
+            self._submit(self._executor, key, how, scorer, text, scope if self._scoped else None)
+
     def _submit(self, executor: Executor, key: tuple[str, int], fn: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
-        future = executor.submit(fn, *args)
+        self._await(key, executor.submit(fn, *args))
+
+    def _await(self, key: tuple[str, int], future: Future[Any]) -> None:
+        self._work[key].future = future
         future.add_done_callback(lambda done: self._done.put((key, done)))
 
     # --- folding results ------------------------------------------------------------------------------------------
@@ -359,6 +368,7 @@ class Loop:
         if limit is not None and seconds >= limit:
             del self._work[work.key]
             self._give_up(work)
+            self._call_off(work)
             late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s", work.scope.usage)
             self._fold_outcome(work, late, seconds)
             self._close(work)
@@ -375,27 +385,17 @@ class Loop:
         """Stop waiting: candidates in the scorer stay pending, so a resume evaluates them first."""
         for work in self._work.values():
             self._give_up(work)
+            self._call_off(work)
         self._work.clear()
+
+    def _call_off(self, work: _Work) -> None:
+        """Have an engine drop work that nobody waits for; a thread of our own cannot be stopped."""
+        if work.future is not None and work.key[0] != "proposal" and self._executor is not self._own:
+            work.future.cancel()
 
 
 _SLOW = "candidate %d has been in the scorer for %.0f s: eval_timeout gives up on slow ones, Ctrl-C on all"
 _SCORER_FAULTS = frozenset({"raised", "bad_score", "timeout"})
-
-
-@contextmanager
-def _repeating(function: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call ``function`` from a thread every so many seconds while the block runs."""
-    over = threading.Event()
-
-    def repeat() -> None:
-        while not over.wait(seconds):
-            function()
-
-    threading.Thread(target=repeat, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def _cannot_travel(error: BaseException) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["DaemonThreads", "Inline"]
+__all__ = ["DaemonThreads", "Inline", "repeating"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,3 +52,19 @@ class DaemonThreads(Executor):
 
         threading.Thread(target=work, daemon=True).start()
         return future
+
+
+@contextmanager
+def repeating(function: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call ``function`` from a thread every so many seconds while the block runs."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds):
+            function()
+
+    threading.Thread(target=repeat, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
