@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from llm_optimize.cli import flags
-from llm_optimize.cli.studies import open_existing, store_path, study_events
+from llm_optimize.cli.studies import open_at, open_existing, store_path, study_events
 from llm_optimize.errors import BadInput
 from llm_optimize.serve.running import Address, beside, serve
-from llm_optimize.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from llm_optimize.core.study import Study
@@ -76,7 +75,13 @@ def serving(args: argparse.Namespace) -> Callable[[Study], AbstractContextManage
             raise BadInput(msg)
         return lambda _: nullcontext()
     address, path = _address(args), store_path(args.store)
-    return lambda study: beside(study, SQLiteStore(path), address, _say)
+
+    @contextmanager
+    def page(study: Study) -> Iterator[None]:
+        with open_at(path) as store, beside(study, store, address, _say):  # one of its own: it waits for nobody's lock
+            yield
+
+    return page
 
 
 def _address(args: argparse.Namespace) -> Address:

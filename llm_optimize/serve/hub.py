@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from llm_optimize.core.chat import Piece
+    from llm_optimize.serve.sources import Source
     from llm_optimize.stores.listing import StudyInfo
-    from llm_optimize.stores.sqlite import SQLiteStore
 
 __all__ = ["STREAMS", "Hub", "TooMany"]
 
@@ -66,7 +66,7 @@ class _Watched:
 class Hub:
     """The studies of one store, for the readers of the live page."""
 
-    def __init__(self, store: SQLiteStore, only: str | None = None, running: str | None = None) -> None:
+    def __init__(self, store: Source, only: str | None = None, running: str | None = None) -> None:
         """Read nothing yet.
 
         Args:
@@ -278,7 +278,7 @@ class Hub:
             self._watched.pop(watched.follower.study, None)
 
 
-def _report(store: SQLiteStore, study: str) -> tuple[int, bytes]:
+def _report(store: Source, study: str) -> tuple[int, bytes]:
     log = read_log(store, study)
     body = {"upto": len(log.events), "data": report_data(log)}
     return len(log.events), json.dumps(body, allow_nan=False, default=str).encode()
