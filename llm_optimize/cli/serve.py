@@ -10,22 +10,26 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.cli import flags
 from llm_optimize.cli.studies import open_at, open_existing, store_path, study_events
 from llm_optimize.errors import BadInput
 from llm_optimize.serve.running import Address, beside, serve
+from llm_optimize.stores.postgres_address import Address as Server
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from llm_optimize.cli.studies import Location
     from llm_optimize.core.study import Study
 
 __all__ = ["add", "add_address", "main", "serving"]
 
+_OUTAGE_S = 3.0
 _TOKEN = "LLM_OPTIMIZE_TOKEN"  # noqa: S105 - the variable's name: a command line can be read by other users
 
 
@@ -52,8 +56,8 @@ def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return the exit code."""
     address, path = _address(args), store_path(args.store)
     if args.name is not None:
-        study_events(path, args.name)
-    store = open_existing(path)
+        study_events(path, args.name)[0].close()
+    store = open_existing(_impatient(path))
     if store is None:
         msg = f"{path} does not exist: run a study first, or give --store PATH of the file that holds one"
         raise BadInput(msg)
@@ -78,10 +82,17 @@ def serving(args: argparse.Namespace) -> Callable[[Study], AbstractContextManage
 
     @contextmanager
     def page(study: Study) -> Iterator[None]:
-        with open_at(path) as store, beside(study, store, address, _say):  # one of its own: it waits for nobody's lock
+        with open_at(_impatient(path)) as store, beside(study, store, address, _say):  # its own: it waits for no lock
             yield
 
     return page
+
+
+def _impatient(path: Location) -> Location:
+    """Return the place of a store, not waited for long while its server is away: the page says so and asks again."""
+    if not isinstance(path, Server):
+        return path
+    return replace(path, timing=replace(path.timing, outage_s=min(path.timing.outage_s, _OUTAGE_S)))
 
 
 def _address(args: argparse.Namespace) -> Address:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import queue
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 from contextlib import contextmanager
 
 import pytest
+from helpers.gate import Gate
 
 from llm_optimize import Draft, MaxSteps, Problem, Proposal, SQLiteStore, Study
 from llm_optimize.core.events import Guided
@@ -76,53 +72,6 @@ def opened(browser):
 def shot(page, name):
     if SHOTS:
         page.screenshot(path=f"{SHOTS}/{name}.png")
-
-
-class Gate:
-    """Lets a scripted server answer as often as it was told to, and keeps count."""
-
-    def __init__(self, say):
-        self._say = say
-        self._open = threading.Semaphore(0)
-
-    def let(self, count):
-        for _ in range(count):
-            self._open.release()
-
-    def __call__(self, body, index):
-        assert self._open.acquire(timeout=60)
-        return self._say(index)
-
-
-@pytest.fixture
-def started(tmp_path):
-    """Starts the command in a process of its own; yields the process and the page's address."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "LLM_OPTIMIZE_"))}
-    env |= {"LLM_OPTIMIZE_NO_REQUESTS": "1", "PYTHONUNBUFFERED": "1"}
-
-    @contextmanager
-    def start(*words):
-        command = [sys.executable, "-m", "llm_optimize", *map(str, words)]
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        lines = queue.SimpleQueue()
-        reading = threading.Thread(target=lambda: [lines.put(line) for line in process.stderr], daemon=True)
-        reading.start()
-        url = None
-        while url is None:
-            url = re.search(r"live page at (\S+)", lines.get(timeout=30))
-        try:
-            yield process, url[1]
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-            process.wait(30)
-            reading.join()
-            process.stdout.close()
-            process.stderr.close()
-
-    return start
 
 
 def longer(index):
