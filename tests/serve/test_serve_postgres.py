@@ -63,7 +63,7 @@ def test_a_run_elsewhere_is_watched_and_guided(started, page_at, address, tmp_pa
             assert store.wait("mine", timeout=120)
         with page.stream("/api/events?study=mine") as event:
             gate.let(1)
-            words_of(event, "#1 scored 9")
+            words_of(event, "#1 scored")
             said = page.ask("/api/say?study=mine", "POST", {"act": "say", "text": "mind the gap"})
             assert said[0] == 200
             assert b"from the next prompt on" in said[2]
