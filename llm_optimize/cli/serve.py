@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llm_optimize.cli.studies import Location
     from llm_optimize.core.study import Study
 
-__all__ = ["add", "add_address", "main", "serving"]
+__all__ = ["add", "add_address", "add_serve", "main", "serving"]
 
 _OUTAGE_S = 3.0
 _TOKEN = "LLM_OPTIMIZE_TOKEN"  # noqa: S105 - the variable's name: a command line can be read by other users
@@ -42,6 +42,12 @@ def add(commands: flags.Commands) -> None:
     flags.add_store(parser)
     add_address(parser)
     parser.set_defaults(main=main)
+
+
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    """Add ``--serve``, and where the page is served."""
+    parser.add_argument("--serve", action="store_true", help="show and steer the run on a live page (extra serve)")
+    add_address(parser)
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:
