@@ -250,7 +250,7 @@ class Hub:
                     stood = 0.0
                     continue
                 if time.monotonic() >= stood:
-                    yield server_sent("standing", {**follower.standing(), "state": await self._state(follower)})
+                    yield server_sent("standing", {**follower.standing(), **await self._state(follower)})
                     stood = time.monotonic() + _LIST_S
                 if last:
                     return
@@ -266,9 +266,10 @@ class Hub:
         finally:
             self._streams -= 1
 
-    async def _state(self, follower: Follower) -> str:
+    async def _state(self, follower: Follower) -> dict[str, Any]:
         lines = await self.studies()
-        return next((line["state"] for line in lines if line["name"] == follower.study), "unknown")
+        state = next((line["state"] for line in lines if line["name"] == follower.study), "unknown")
+        return {"state": state, "here": follower.study == self.running}
 
     async def _listings(self) -> AsyncGenerator[bytes]:
         sent: list[dict[str, Any]] | None = None

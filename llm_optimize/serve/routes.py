@@ -131,9 +131,7 @@ class _Desk:
         event = heard(await request.body(), follower.history, runs=runs)
         sequence = await asyncio.to_thread(self._hub.store.append, name, event)
         self._hub.wake()
-        return Answer.of(
-            {"seq": sequence, "heeded": "from the next prompt on" if runs else "when the study is resumed"}
-        )
+        return Answer.of({"seq": sequence, "heeded": _heeded(event.act, runs=runs)})
 
     def _name(self, request: Request) -> str:
         name = request.query_params.get("study", self._hub.only)
@@ -141,6 +139,12 @@ class _Desk:
             msg = "study: give its name"
             raise BadInput(msg)
         return name
+
+
+def _heeded(act: str, *, runs: bool) -> str:
+    if not runs:
+        return "now: it is the result until the study is resumed" if act == "accept" else "when the study is resumed"
+    return "from the next prompt on" if act == "say" else "before anything more is begun"
 
 
 def _number(name: str, text: str) -> int:

@@ -49,7 +49,7 @@ def test_rejecting_and_injecting_change_a_resumed_study(cli, finished):
         ((), "TEXT is empty"),
         (("--pause",), "--pause: study 'task-1' is not running; `llm-optimize resume task-1` goes on with it"),
         (("--stop",), "is not running"),
-        (("--continue", "now"), "TEXT does not go with --continue"),
+        (("now", "--continue"), "TEXT does not go with --continue"),
         (("--raise", "tokens"), "'tokens' raises no cap: give one of steps, evaluations, tokens, dollars, seconds"),
         (("--raise", "steps=-1"), "raises no cap"),
         (("--raise", "steps=5", "--stop"), "not allowed with argument"),
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused_in_one_line(cli, words, said):
     done = cli("guide", "task-1", *words)
     assert done.returncode == 2
     assert said in done.stderr
-    assert done.stderr.splitlines()[-1].count(said)
+    assert done.stderr.count("\n") == 1
     assert len(_events(cli)) == before
 
 
