@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from llm_optimize.core.leaders import ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -13,11 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["ancestry", "lineage"]
 
 _MOST = 240  # nodes that a drawing shows
+_DEEPEST = 1000  # ancestors; a long study's are in the store, from where each is fetched
 
 
-def ancestry(history: History, candidate_id: int) -> list[int]:
-    """Return the ids from the first known ancestor down to the candidate itself."""
-    return list(_upwards(history, candidate_id))[::-1]
+def ancestry(history: History, candidate_id: int, most: int = _DEEPEST) -> list[int]:
+    """Return the ids from the first known ancestor down to the candidate itself; of very many the nearest."""
+    return list(islice(_upwards(history, candidate_id), most))[::-1]
 
 
 def _upwards(history: History, candidate_id: int) -> Iterator[int]:
@@ -47,14 +51,14 @@ def lineage(history: History, trials: Iterable[Trial] | None = None, most: int =
     trials = sorted(history.trials if trials is None else trials, key=lambda trial: trial.id)
     linked = sum(trial.candidate.parent is not None for trial in trials)
     best = [] if history.best is None else ancestry(history, history.best.id)
-    kept = {trial.id for trial in trials} if len(trials) <= most else _important(history, best, most)
+    kept = {trial.id for trial in trials} if len(trials) <= most else _important(history, trials, best, most)
     shown = [trial for trial in trials if trial.id in kept]
     return {"best": best, "nodes": _placed(shown, best), "of": len(history.trials), "linked": linked}
 
 
-def _important(history: History, best: Sequence[int], most: int) -> set[int]:
+def _important(history: History, trials: Sequence[Trial], best: Sequence[int], most: int) -> set[int]:
     kept = set(best[-most:])
-    for trial in history.top(most):
+    for trial in ranked(enumerate(trials), most, history.sigma):
         if (room := most - len(kept)) <= 0:
             break
         # With a candidate all its ancestors are kept, so a line need be followed only up to one, or past the room.

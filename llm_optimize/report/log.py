@@ -104,11 +104,7 @@ class Reading:
             self._folding = Folding(store, name, anew=True)
         self._ends, self._course, self._scores = _Ends(most), _Course(most), array("d")
         self._before = len(self._folding.history.trials)
-        self._said: list[Event] = []  # those behind the snapshot come again
-        if self._folding.sequence and isinstance(store, _ByKind):
-            self._said = store.of_kinds(name, "opened", "guided", "stopped")
-        for event in self._said:
-            self._ends.add(event)
+        self._whole = not self._folding.sequence
 
     @property
     def history(self) -> History:
@@ -123,6 +119,7 @@ class Reading:
     @property
     def settings(self) -> dict[str, Any]:
         """What the sessions so far were started with, a later one over an earlier one."""
+        self._look_back()
         found: dict[str, Any] = {}
         for event in self._ends.events():
             if isinstance(event, Opened):
@@ -161,6 +158,7 @@ class Reading:
         Raises:
             BadInput: the store holds no study of that name.
         """
+        self._look_back()
         events, history = self._ends.events(), self.history
         if not events:
             msg = f"study {self._name!r} is not in the store: `llm-optimize list` shows those that are"
@@ -171,9 +169,14 @@ class Reading:
         moments = tuple(self._course.moments)
         return Log(self._name, events, history, moments, said, where, self.settings, trials, failed, left_out)
 
+    def _look_back(self) -> None:
+        """Fetch what people said and what sessions began with before the snapshot; it takes a while in a long log."""
+        if not self._whole and isinstance(self._store, _ByKind):
+            self._ends.precede(self._store.of_kinds(self._name, "opened", "guided", "stopped"))
+        self._whole = True
+
     def _take(self, event: Event, history: History) -> None:
-        if isinstance(event, Proposed | Told | Retold) or event not in self._said:
-            self._ends.add(event)
+        self._ends.add(event)
         if isinstance(event, Told):
             self._scores.append(event.outcome.score if isinstance(event.outcome, Evaluation) else -math.inf)
         if isinstance(event, Told | Retold):
@@ -261,6 +264,11 @@ class _Ends:
             self._last.append((self._seen, event))
         else:
             self._other.append((self._seen, event))
+
+    def precede(self, events: Iterable[Event]) -> None:
+        """Put events before all others, but for those that are there already."""
+        there = [event for event in self.events() if not isinstance(event, Proposed | Told | Retold)]
+        self._first[:0] = [event for event in events if event not in there]
 
     def events(self) -> tuple[Event, ...]:
         later = sorted([*self._last, *self._other], key=lambda row: row[0])

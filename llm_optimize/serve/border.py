@@ -7,6 +7,7 @@ send no JSON; and where a token is asked for, the cookie that holds a proof of i
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import html
@@ -26,6 +27,7 @@ __all__ = ["LARGEST", "Border", "is_loopback"]
 LARGEST = 1_000_000
 """Bytes that a request's body may have."""
 
+_BODY_S = 20.0  # for a request's body
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognized here, not bound to
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
@@ -93,7 +95,11 @@ class Border:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         answer = self._refusal(scope, headers) or self._entry(scope, headers)
         if answer is None and scope["method"] == "POST":
-            answer, receive = await _limited(headers, receive)
+            try:
+                async with asyncio.timeout(_BODY_S):
+                    answer, receive = await _limited(headers, receive)
+            except TimeoutError:
+                answer = refusal(408, f"body: it has not come within {_BODY_S:g} seconds")
         await (answer or self.app)(scope, receive, guarded)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> Answer | None:

@@ -74,7 +74,6 @@ class Follower:
         """Begin with the snapshot, where there is one."""
         reading = self._reading = Reading(self._store, self.study, _SHOWN, anew=False)
         if reading.sequence:
-            self._caps = caps_of(reading.settings)
             self._best.append(None if reading.history.best is None else reading.history.best.score)
         return reading
 
@@ -96,7 +95,9 @@ class Follower:
             reading = self._reading or self._begun()
         said = reading.exchanges()  # which may take a while, so that others are not kept waiting
         with self._lock:
-            return reading.log(said)
+            log = reading.log(said)
+            self._caps = caps_of(log.settings)  # of a long study they are known only now
+            return log
 
     def after(self, position: int) -> Sequence[dict[str, Any]]:
         """Return the next rows behind a position, oldest first; some of them where there are many."""

@@ -18,15 +18,15 @@ from llm_optimize.report.data import report_data
 from llm_optimize.serve.answers import server_sent
 from llm_optimize.serve.following import Follower
 from llm_optimize.serve.listening import Listening
-from llm_optimize.serve.sources import Announcing
+from llm_optimize.serve.sources import Announcing, Doubling
 from llm_optimize.serve.speech import Speech
 from llm_optimize.serve.telling import cut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from llm_optimize.core.chat import Piece
-    from llm_optimize.serve.sources import Source
+    from llm_optimize.serve.sources import Closing, Source
     from llm_optimize.stores.listing import StudyInfo
 
 __all__ = ["STREAMS", "Hub", "TooMany"]
@@ -37,6 +37,7 @@ STREAMS = 64
 _POLL_S = 0.25  # how often another process's log is looked at while somebody watches
 _READING_S = 0.5  # how often one who waits for a long log to be read is told how far it is
 _LIST_S = 1.0
+_PATIENCE_S = 0.5  # for finding out whether a study is run
 _BEAT_S = 10.0  # a stream without news says that it is alive
 _READ = 16  # studies whose past is kept in memory, watched ones aside
 _SPEECH_S = 0.1  # between two parts of a reply that are sent to one reader
@@ -89,6 +90,8 @@ class Hub:
         self._closing = False
         self._listing: tuple[float, list[dict[str, Any]]] = (0.0, [])
         self._listed = asyncio.Lock()
+        self._lister: Closing | None = None
+        self._asked: asyncio.Future[list[dict[str, Any]]] | None = None
         self._followers: dict[str, Follower] = {}  # of those watched; never changed, only replaced: a thread reads it
         self._listening: Listening | None = None
 
@@ -139,11 +142,22 @@ class Hub:
             until, lines = self._listing
             began = time.monotonic()
             if began >= until:
-                found = await asyncio.to_thread(self.store.overview)
+                found = await asyncio.to_thread(self._overview)
                 lines = [_line(info, self.running) for info in found if self.shows(info.name)]
                 now = time.monotonic()
                 self._listing = (now + max(_LIST_S * 0.9, 10 * (now - began)), lines)
             return lines
+
+    def _overview(self) -> Sequence[StudyInfo]:
+        """Ask over a connection of its own: a listing of long studies takes seconds."""
+        if self._lister is None and isinstance(self.store, Doubling):
+            self._lister = self.store.twin()
+        return (self._lister or self.store).overview()
+
+    def release(self) -> None:
+        """Give up what was opened; nothing may be asked any more."""
+        if self._lister is not None:
+            self._lister.close()
 
     async def up_to_date(self, study: str) -> Follower:
         """Return a study, read as far as its log goes now.
@@ -228,7 +242,7 @@ class Hub:
 
     async def _events(self, follower: Follower, position: int, most: int | None) -> AsyncGenerator[bytes]:
         known: dict[str, tuple[int, int, bool]] = {}
-        stood = 0.0
+        stood, state = 0.0, "unknown"
         # A store that cannot be read ends the stream: the browser comes back, and is told why.
         with self._counted(), self._watching(follower) as watched, suppress(StoreError):
             while not (follower.caught_up or self._closing or watched.unreadable):
@@ -250,12 +264,14 @@ class Hub:
                     stood = 0.0
                     continue
                 if time.monotonic() >= stood:
-                    yield server_sent("standing", {**follower.standing(), **await self._state(follower)})
+                    state = await self._state(follower)
+                    stands = await asyncio.to_thread(follower.standing)
+                    yield server_sent("standing", {**stands, "state": state, "here": follower.study == self.running})
                     stood = time.monotonic() + _LIST_S
                 if last:
                     return
                 at_once = time.monotonic() + _SPEECH_S
-                await _either(news, _BEAT_S)
+                await _either(news, _LIST_S if state == "unknown" else _BEAT_S)
                 await asyncio.sleep(max(0.0, at_once - time.monotonic()))
 
     @contextmanager
@@ -266,10 +282,14 @@ class Hub:
         finally:
             self._streams -= 1
 
-    async def _state(self, follower: Follower) -> dict[str, Any]:
-        lines = await self.studies()
-        state = next((line["state"] for line in lines if line["name"] == follower.study), "unknown")
-        return {"state": state, "here": follower.study == self.running}
+    async def _state(self, follower: Follower) -> str:
+        """Return what a study is doing; unknown while finding it out takes long, since others wait for the answer."""
+        listing = self._asked = self._asked or asyncio.ensure_future(self.studies())
+        done, _ = await asyncio.wait({listing}, timeout=_PATIENCE_S)
+        if not done:
+            return "unknown"
+        self._asked = None
+        return next((line["state"] for line in listing.result() if line["name"] == follower.study), "unknown")
 
     async def _listings(self) -> AsyncGenerator[bytes]:
         sent: list[dict[str, Any]] | None = None

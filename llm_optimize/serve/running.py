@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from llm_optimize.errors import BadInput
 from llm_optimize.serve.border import Border, is_loopback
+from llm_optimize.serve.connections import MOST, hasty_protocol
 from llm_optimize.serve.hub import Hub
 from llm_optimize.serve.routes import application
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Address", "beside", "serve"]
 
 _SHORTEST = 16  # characters of a token that nobody guesses
-_CONNECTIONS = 256
 _GRACE_S = 3  # for streams to send what there is
 
 
@@ -139,6 +139,7 @@ def _serving(hub: Hub, address: Address) -> Iterator[tuple[int, threading.Thread
             hub.close()
             server.should_exit = True
             thread.join(2 * _GRACE_S)
+            hub.release()
 
 
 def _server(hub: Hub, address: Address, listening: socket.socket) -> Any:  # noqa: ANN401 - uvicorn is optional
@@ -148,7 +149,8 @@ def _server(hub: Hub, address: Address, listening: socket.socket) -> Any:  # noq
     port = listening.getsockname()[1]
     border = Border(app, address.host, address.token, f"llm_optimize_{port}")
     config = uvicorn.Config(
-        border, log_level="warning", access_log=False, limit_concurrency=_CONNECTIONS, server_header=False,
+        border, log_level="warning", access_log=False, limit_concurrency=2 * MOST, server_header=False,
+        http=hasty_protocol(),
         timeout_graceful_shutdown=_GRACE_S, ws="none", proxy_headers=False,
     )  # fmt: skip
     return uvicorn.Server(config)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from llm_optimize.stores.listing import StudyInfo
 
-__all__ = ["Announcing", "Source"]
+__all__ = ["Announcing", "Closing", "Doubling", "Source"]
 
 
 class Source(Store, Protocol):
@@ -19,6 +19,23 @@ class Source(Store, Protocol):
 
     def overview(self) -> Sequence[StudyInfo]:
         """Return one line about each study, oldest first."""
+        ...
+
+
+class Closing(Source, Protocol):
+    """One that has to be closed."""
+
+    def close(self) -> None:
+        """Disconnect."""
+        ...
+
+
+@runtime_checkable
+class Doubling(Protocol):
+    """A store whose connection does one thing at a time, so that what takes long is better done over another one."""
+
+    def twin(self) -> Closing:
+        """Return another one on the same logs; it has a connection of its own."""
         ...
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from llm_optimize.core.events import Guided, Opened, Proposed, Told
+from llm_optimize.core.folding import Folding
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
 from llm_optimize.report.data import report_data
-from llm_optimize.report.log import read_log
-from llm_optimize.stores import MemoryStore
+from llm_optimize.report.log import Reading, read_log
+from llm_optimize.stores import MemoryStore, SQLiteStore
 
 
 @pytest.fixture
@@ -64,3 +65,45 @@ def test_a_study_that_fits_is_shown_whole(store):
     log = read_log(store, "long", 500)
     assert (len(log.trials), log.left_out, log.failed) == (500, "", 71)
     assert log.trials == tuple(log.history.trials)
+
+
+def test_a_reading_that_begins_with_a_snapshot_tells_the_same(store, tmp_path):
+    """Best, latest, what people said and what was spent are those of the whole log; what is missing is said."""
+    with SQLiteStore(tmp_path / "s.db") as long:
+        for _, event in store.read("long"):
+            long.append("long", event)
+        folding = Folding(long, "long", least=100)
+        folding.read(long)
+        folding.keep()
+        long.append("long", Guided("later", at=900.0))
+        long.append("long", Proposed((Candidate(500, "text 500"),), slot=499, at=901.0))
+        whole, part = read_log(long, "long", 100), Reading(long, "long", 100, anew=False)
+        assert part.sequence == 1002
+        part.read()
+        log = part.log(part.exchanges())
+        assert log.history.best == whole.history.best
+        assert log.trials[-90:] == whole.trials[-90:]
+        assert {0, 123} <= {trial.id for trial in log.trials}
+        assert (log.history.usage, log.settings) == (whole.history.usage, whole.settings)
+        assert [event.text for event in log.events if isinstance(event, Guided)] == ["shorter", "later"]
+        assert sum(isinstance(event, Opened) for event in log.events) == 1
+        assert "the course of scores and the count of failures begin with trial 501" in log.left_out
+        long.append("long", Told(500, Evaluation(7.0), 0.1, 902.0))
+        part.read()
+        again = part.log(())
+        assert again.trials[-1].id == 500
+        assert [moment.event.candidate_id for moment in again.moments] == [500]
+        assert report_data(again)["summary"]["evaluations"] == 501
+
+
+def test_a_reading_goes_on_where_it_stopped(store):
+    """Read in parts, and after an error between two of them, it comes to the same as read at once."""
+    whole, parts = read_log(store, "long", 100), Reading(store, "long", 100)
+    seen = []
+    while parts.sequence < 1002:
+        parts.read(lambda sequence, event, history: seen.append(sequence), 77)
+    assert seen == list(range(1, 1003))
+    log = parts.log(())
+    assert (log.trials, log.moments, log.failed, log.history) == (
+        whole.trials, whole.moments, whole.failed, whole.history
+    )  # fmt: skip

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import json
 import re
 import socket
+from contextlib import ExitStack, suppress
 
 import pytest
+import uvicorn
 
 from llm_optimize.errors import BadInput
 from llm_optimize.serve.border import LARGEST
+from llm_optimize.serve.connections import hasty_protocol
 from llm_optimize.serve.running import Address
 
 FORBIDDEN = "never in the log"
@@ -184,3 +189,73 @@ def test_a_port_that_is_taken_is_told():
     """In a line, before anything is spent."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(BadInput, match="give another port"):
         Address(port=taken.getsockname()[1]).bound()
+
+
+def test_the_pages_of_a_stranger_look_like_pages(secret):
+    """A browser without the token is told what to do, in a page whose style it may have; a wrong token likewise."""
+    for path in ("/", "/study?study=demo", "/?token=wrong"):
+        status, headers, body = secret.ask(path, Accept="text/html,*/*")
+        assert (status, headers.get_content_type()) == (401, "text/html")
+        assert b"This page needs its token" in body
+        assert b"demo" not in body
+    for name in ("report.css", "live.css"):
+        assert secret.ask(f"/static/{name}")[0] == 200
+        assert secret.ask(f"/static/{name}", "POST", SAY)[0] == 401
+
+
+def test_a_thousand_connections_that_ask_nothing_shut_nobody_out(page):
+    """Those that have been idle longest are hung up on; who asks is answered, whatever was sent by halves before."""
+    with ExitStack() as stack:
+        idle = []
+        for number in range(1000):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", page.port)))
+            one.sendall(b"GET / HTTP/1.1\r\nHost: loc"[: number % 26])
+            idle.append(one)
+            if number % 200 == 199:
+                assert page.ask("/api/studies")[0] == 200
+        assert page.ask("/")[0] == 200
+        idle[0].settimeout(20)
+        with suppress(ConnectionResetError):
+            assert idle[0].recv(1) == b""
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000", "\\u2028</script>", "x" * 900_000])
+def test_strange_texts_are_written_down_and_shown(page, text):
+    """Halves of characters, control characters, long ones: each is one event, and the page's data stay readable."""
+    before = len(guided(page))
+    body = f'{{"act": "say", "text": "word {text}"}}'
+    assert page.ask("/api/say?study=demo", "POST", body, Content_Type="application/json")[0] == 200
+    assert len(guided(page)) == before + 1
+    with page.stream("/api/events?study=demo&most=1") as event:
+        while (one := event()).get("event") != "log":
+            assert one
+        assert one["data"]["line"].startswith("guidance: word ")
+    assert json.loads(page.ask("/api/report?study=demo")[2])["data"]["format"] == 1
+
+
+def test_a_connection_that_says_nothing_is_closed():
+    """After the time for a request's head, whether nothing came or a part; one that is answered is left alone."""
+
+    async def main():
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await asyncio.sleep(0.3)  # longer than a head may take
+            await send({"type": "http.response.body", "body": b"ok"})
+
+        config = uvicorn.Config(app, http=hasty_protocol(seconds=0.1), log_level="critical", lifespan="off")
+        server = uvicorn.Server(config)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            serving = asyncio.create_task(server.serve([listening]))
+            ends = []
+            for sent in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(sent)
+                with suppress(ConnectionResetError):
+                    ends.append(await reader.read())
+                writer.close()
+            server.should_exit = True
+            await serving
+        assert [end[-2:] for end in ends if end] == [b"ok"]
+
+    asyncio.run(main())

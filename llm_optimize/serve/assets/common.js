@@ -11,6 +11,7 @@ function make(tag, attributes, ...children) {
   return node;
 }
 const number = (value, digits = 4) => (value === null || value === undefined ? "–" : Number.isInteger(value) ? value.toLocaleString("en") : Number(value).toLocaleString("en", { maximumSignificantDigits: digits }));
+const short = (value) => (value < 1e7 ? number(value) : value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 }));
 function span(seconds) {
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);

@@ -28,7 +28,9 @@ async function refresh(force) {
   const began = performance.now();
   try {
     const answer = await fetch(`/api/report?${query}`);
-    if (answer.ok) draw(await answer.json());
+    const got = answer.ok ? await answer.json() : null;
+    if (got && (force || !drawn || !isBeingRead())) await draw(got);  // somebody may have begun to read meanwhile
+    else if (got) $("stale").hidden = false;
     else if (!drawn) unavailable(answer.status, (await answer.json()).error);
   } catch { /* the connection is lost, which its chip says; the next event asks again */ }
   asking = false;
@@ -50,7 +52,7 @@ function draw({ upto, data }) {
   put("bulk", { texts: data.texts, rows: data.exchanges.rows });
   drawn = drawReport();
   head.remove();
-  drawn.unpack().then(() => {
+  return drawn.unpack().then(() => {
     drawn.assemble();
     for (const [label, by, up, at] of sorted) {
       const table = drawn.tables.find((one) => one.label === label);
@@ -90,10 +92,14 @@ function entry(row) {
   const ids = row.ids.map((id) => make("button", { type: "button", class: "link", onclick: () => openCandidate(id) }, `#${id}`));
   return make("li", { "data-seq": row.seq, class: row.kind }, make("span", { class: "small" }, clock(row.at)), make("b", { class: failed ? "bad" : "" }, failed ? "failed" : KINDS[row.kind] || row.kind), ids.slice(0, 5), make("span", { dir: "auto", class: "line", title: row.line }, told(row.line)));
 }
-function openCandidate(id) {
+async function openCandidate(id) {
   $("which").value = id;
-  const place = drawn ? drawn.D.trials.id.indexOf(id) : -1;
-  if (place >= 0) drawn.openTrial(place);
+  const place = () => (drawn ? drawn.D.trials.id.indexOf(id) : -1);
+  for (let tries = 0; place() < 0 && tries < 2; tries++) {  // it is newer than the report, of which one may be on its way
+    while (asking) await new Promise((done) => setTimeout(done, 50));
+    await refresh(true);
+  }
+  if (place() >= 0) drawn.openTrial(place()); else tell(`#${id} has no outcome yet, or is not among those that the report shows.`);
 }
 function takeEvent(row) {
   if (row.seq <= last) return;  // seen: a server that was asked twice
@@ -107,7 +113,7 @@ function takeEvent(row) {
 // --- where it stands ------------------------------------------------------------------------------------------------
 const CAPS = { steps: "Steps", evaluations: "Evaluations", tokens: "Tokens", dollars: "Dollars", seconds: "Time" };
 function tile(name, used, cap) {
-  const show = name === "seconds" ? span : name === "dollars" ? (value) => (value ? "$" + number(value, 3) : "–") : number;
+  const show = name === "seconds" ? span : name === "dollars" ? (value) => (value ? "$" + number(value, 3) : "–") : short;
   const meter = cap ? make("progress", { max: cap, value: Math.min(used, cap), "aria-label": `${CAPS[name]}: ${show(used)} of ${show(cap)}` }) : null;
   return make("div", { class: "tile" }, make("div", { class: "label" }, CAPS[name]), make("div", { class: "value" }, show(used)), make("div", { class: "under" }, cap ? `of ${show(cap)}` : "no cap", meter));
 }
@@ -116,7 +122,7 @@ function takeStanding(now) {
   reading = false;
   stoodAt = Date.now();
   const running = now.state === "running", paused = running && now.paused && !now.stopping;
-  const [words, kind] = paused ? ["paused", "warn"] : running ? (now.stopping ? ["stopping", "warn"] : ["running", "good"]) : now.reason !== null ? ["ended", ""] : ["not running", "warn"];
+  const [words, kind] = paused ? ["paused", "warn"] : running ? (now.stopping ? ["stopping", "warn"] : ["running", "good"]) : now.state === "unknown" ? ["is it running?", ""] : now.reason !== null ? ["ended", ""] : ["not running", "warn"];
   $("state").textContent = words;
   $("state").className = `chip ${kind}`;
   $("state").title = words;
@@ -142,7 +148,7 @@ function takeStanding(now) {
 
 function ended(now, running) {
   const again = make("code", {}, `llm-optimize resume ${/^[\w.-]+$/.test($("name").textContent) ? $("name").textContent : "NAME"}`);
-  $("ending").hidden = running;
+  $("ending").hidden = running || now.state === "unknown";
   if (!running) $("ending").replaceChildren(now.reason !== null ? `Ended: ${now.reason}. ` : "It is not running, and no end was written: its process was killed. ", again, " goes on with it.");
 }
 function takeReading(now) {
