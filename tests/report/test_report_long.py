@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import islice
+
 import pytest
 
 from llm_optimize.core.events import Guided, Opened, Proposed, Told
 from llm_optimize.core.folding import Folding
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
+from llm_optimize.errors import StoreError
 from llm_optimize.report.data import report_data
 from llm_optimize.report.log import Reading, read_log
 from llm_optimize.stores import MemoryStore, SQLiteStore
@@ -96,14 +100,32 @@ def test_a_reading_that_begins_with_a_snapshot_tells_the_same(store, tmp_path):
         assert report_data(again)["summary"]["evaluations"] == 501
 
 
+class Failing:
+    """A store whose every other reading breaks off after 200 events."""
+
+    def __init__(self, store):
+        self.store, self.calls = store, 0
+        self.append, self.studies = store.append, store.studies
+
+    def read(self, study, after=0):
+        self.calls += 1
+        yield from islice(self.store.read(study, after), 200)
+        if self.calls % 2:
+            message = "the server is away"
+            raise StoreError(message)
+        yield from self.store.read(study, after + 200)
+
+
 def test_a_reading_goes_on_where_it_stopped(store):
     """Read in parts, and after an error between two of them, it comes to the same as read at once."""
-    whole, parts = read_log(store, "long", 100), Reading(store, "long", 100)
-    seen = []
+    whole, parts, seen = read_log(store, "long", 100), Reading(Failing(store), "long", 100), []
     while parts.sequence < 1002:
-        parts.read(lambda sequence, event, history: seen.append(sequence), 77)
+        with suppress(StoreError):
+            parts.read(lambda sequence, event, history: seen.append(sequence), 277)
     assert seen == list(range(1, 1003))
     log = parts.log(())
-    assert (log.trials, log.moments, log.failed, log.history) == (
-        whole.trials, whole.moments, whole.failed, whole.history
+    assert (log.trials, log.moments, log.failed, log.events) == (
+        whole.trials, whole.moments, whole.failed, whole.events
     )  # fmt: skip
+    assert (log.history.best, log.history.usage) == (whole.history.best, whole.history.usage)
+    assert tuple(log.history.trials) == tuple(whole.history.trials)

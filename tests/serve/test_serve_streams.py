@@ -9,9 +9,10 @@ from contextlib import ExitStack
 
 from llm_optimize import Draft, MaxSteps, MemoryStore, Proposal, SQLiteStore
 from llm_optimize.core.chat import Piece
-from llm_optimize.core.events import Guided, Opened, Stopped
+from llm_optimize.core.events import Guided, Opened, Proposed, Stopped, Told
+from llm_optimize.core.folding import Folding
 from llm_optimize.core.metering import current_scope
-from llm_optimize.core.types import Problem
+from llm_optimize.core.types import Candidate, Evaluation, Problem
 from llm_optimize.serve.following import Follower
 from llm_optimize.serve.hub import STREAMS
 from llm_optimize.serve.speech import Speech
@@ -145,7 +146,9 @@ def test_what_is_said_is_written_by_the_page_s_server(page_of):
                      {"act": "reject", "candidate": 2, "text": "spam"}, {"act": "accept", "candidate": 3},
                      {"act": "inject", "text": "mine"}, {"act": "raise", "text": "steps=9"}):  # fmt: skip
             status, _, answer = page.ask("/api/say?study=demo", "POST", body)
-            assert (status, json.loads(answer)["heeded"]) == (200, "when the study is resumed")
+            now = "now: it is the result until the study is resumed"
+            heeded = now if body["act"] == "accept" else "when the study is resumed"
+            assert (status, json.loads(answer)["heeded"]) == (200, heeded)
         said = [event for _, event in page.store.read("demo") if isinstance(event, Guided)]
         assert [event.act for event in said] == ["say", "pin", "unpin", "reject", "accept", "inject", "raise"]
         assert [event.candidate_id for event in said] == [None, 1, None, 2, 3, None, None]
@@ -252,3 +255,42 @@ def test_what_is_kept_of_replies_is_bounded():
     parts = speech.since(known)
     assert len(parts) == len(known) == 32
     assert {len(part["text"]) for part in parts} == {20_000}
+
+
+def test_of_a_long_past_the_latest_is_sent(page_of):
+    """As many events as were asked for, then what comes; a reader that knows some of them gets the others."""
+    with page_of(stop=MaxSteps(20)) as page:
+        page.study.run()
+        total = len(list(page.store.read("demo")))
+        with page.stream("/api/events?study=demo&most=5") as event:
+            assert logged(event, 5) == list(range(total - 4, total + 1))
+            page.store.append("demo", Guided("later"))
+            assert logged(event, 1) == [total + 1]
+        with page.stream(f"/api/events?study=demo&after={total}&most=5") as event:
+            assert logged(event, 1) == [total + 1]
+        assert page.ask("/api/events?study=demo&most=x")[0] == 400
+
+
+def test_a_long_study_begins_with_its_snapshot(tmp_path):
+    """What lies before comes from the store; where it stands, and what is decided, is the whole study's."""
+    with SQLiteStore(tmp_path / "s.db") as store:
+        settings = {"in_force": {"max_steps": 900, "budget": {}}}
+        store.extend("long", [Opened(Problem("t", start="x"), 0, settings, at=1.0), *trials(150)])
+        folding = Folding(store, "long", least=100)
+        folding.read(store)
+        folding.keep()
+        store.append("long", Guided("later"))
+        follower = Follower(store, "long")
+        assert not follower.refresh()
+        assert [row["seq"] for row in follower.after(301)] == [302]
+        assert [row["seq"] for row in follower.after(0)] == list(range(1, 303))
+        assert follower.curve(5) == [149.0]
+        assert follower.standing()["best_score"] == 149
+        assert len(follower.log().trials) == 150
+        assert follower.standing()["caps"] == {"steps": 900}
+
+
+def trials(count):
+    for number in range(count):
+        yield Proposed((Candidate(number, f"text {number}"),), slot=number - 1, at=2.0 + number)
+        yield Told(number, Evaluation(float(number)), 0.1, 2.5 + number)
