@@ -171,7 +171,7 @@ setInterval(() => {  // the clock goes on between two events
 }, 1000);
 
 // --- what the model says --------------------------------------------------------------------------------------------
-const voices = new Map(), VERBS = { text: "writes", reasoning: "thinks", tool: "calls a tool" };
+const voices = new Map(), VERBS = { text: "writing…", reasoning: "thinking…", tool: "calling a tool…" };
 function takeSpeech(part) {
   let voice = voices.get(part.unit);
   if (!voice) {
@@ -182,7 +182,7 @@ function takeSpeech(part) {
     $("voices").append(voice.node);
   }
   $("silent").hidden = true;
-  voice.head.textContent = `${part.unit} ${part.ended ? "has been said" : VERBS[part.kind] || part.kind}`;
+  voice.head.textContent = `${part.unit.replace("/", " ")}: ${part.ended ? "finished" : VERBS[part.kind] || part.kind}`;
   voice.node.classList.toggle("ended", part.ended);
   const low = voice.text.scrollHeight - voice.text.scrollTop - voice.text.clientHeight < 30;
   const whole = ((part.fresh ? "" : voice.text.textContent) + part.text).slice(-SHOWN);
