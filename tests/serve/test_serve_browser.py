@@ -298,6 +298,10 @@ def test_all_studies_are_side_by_side(opened, started, tmp_path):
         with started(*words) as (_, url), opened(url) as page:
             expect(page.locator("a.study")).to_have_count(2)
             assert "token" not in page.url
+            assert page.evaluate("document.referrer") == ""
+            page.go_back()  # the address with the token was replaced, not left behind
+            assert "token" not in page.url
+            page.go_forward()
             expect(page.locator("a.study", has_text="<b>second</b>")).to_contain_text("max_steps: 3 steps are done")
             Study(Problem("be long", start="x"), Longer(), len, store=store, name="third", stop=MaxSteps(7)).run()
             expect(page.locator("a.study", has_text="third")).to_contain_text("8")
