@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from llm_optimize.serve.sources import Closing, Source
     from llm_optimize.stores.listing import StudyInfo
 
-__all__ = ["STREAMS", "Hub", "TooMany"]
+__all__ = ["STREAMS", "Hub", "NotYet", "TooMany"]
 
 STREAMS = 64
 """How many readers there may be at once."""
@@ -46,6 +46,10 @@ _REST = 5  # times as long as a report took nobody gets a newer one: it may use 
 
 class TooMany(Exception):
     """As many streams are open as may be."""
+
+
+class NotYet(Exception):
+    """The study is about to begin; there is nothing to report."""
 
 
 class _Watched:
@@ -191,7 +195,9 @@ class Hub:
         def look() -> bool:
             return next(iter(self.store.read(study)), None) is not None
 
-        return study in self._read or study in self._watched or await asyncio.to_thread(look)
+        if study in (self.running, *self._read, *self._watched):  # one that is about to be run is not in the log yet
+            return True
+        return await asyncio.to_thread(look)
 
     async def report(self, study: str) -> bytes:
         """Return the report's data as JSON, with the sequence number up to which it goes; perhaps not the newest.
@@ -200,6 +206,8 @@ class Hub:
             BadInput: there is no such study.
         """
         follower = await self.up_to_date(study)
+        if not follower.sequence:
+            raise NotYet
         with self._watching(follower) as watched:
             async with watched.reporting:
                 upto, body = watched.report

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llm_optimize.errors import BadInput, LLMOptimizeError, StoreError
 from llm_optimize.report.rendering import ASSETS as REPORT
 from llm_optimize.serve.answers import Answer, EventStream, refusal
-from llm_optimize.serve.hub import TooMany
+from llm_optimize.serve.hub import NotYet, TooMany
 from llm_optimize.serve.saying import heard
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ async def _answered(answer: Callable[[Request], Awaitable[_Reply]], request: Req
         return await answer(request)
     except TooMany:
         return refusal(503, "as many pages are open as may be: close one")
+    except NotYet:
+        return refusal(404, "the study has not begun yet")
     except StoreError as error:
         return refusal(500, str(error))
     except LLMOptimizeError as error:

@@ -78,6 +78,25 @@ def test_a_run_elsewhere_is_watched_and_guided(started, page_at, address, tmp_pa
         assert serving.poll() is None
 
 
+def test_a_run_serves_its_own_page(started, page_at, address, tmp_path):
+    """With the study on a server too the page hears the model, and shows the run to its end."""
+    (tmp_path / "task.py").write_text(TASK)
+    gate = Gate(lambda index: f"```\n{'long ' * (index + 2)}\n```")
+    with ScriptedServer(gate) as server:
+        words = ("run", "task.py", "--model", f"{server.url}#scripted", "--study", "mine", "--store", address)
+        with started(*words, "--serve", "--port", "0") as (running, url):
+            with page_at(url).stream("/api/events?study=mine") as event:
+                gate.let(4)
+                kinds, lines = set(), []
+                while not any(line.startswith("the session ended: max_steps") for line in lines):
+                    one = event()
+                    assert one, lines  # the stream has ended
+                    kinds.add(one.get("event"))
+                    lines += [one["data"]["line"]] if one.get("event") == "log" else []
+            assert {"log", "speech"} <= kinds
+            assert running.wait(30) == 0
+
+
 def test_nothing_is_missed_while_the_server_is_away(started, page_at, postgres, address):
     """The database is killed and comes back: each event is streamed once, in order, with those written meanwhile."""
     with PostgresStore(address) as store, started("serve", "--store", address, "--port", "0") as (_, url):

@@ -294,3 +294,14 @@ def trials(count):
     for number in range(count):
         yield Proposed((Candidate(number, f"text {number}"),), slot=number - 1, at=2.0 + number)
         yield Told(number, Evaluation(float(number)), 0.1, 2.5 + number)
+
+
+def test_a_study_that_is_about_to_begin_has_a_page(page_of):
+    """Who opens the address before the first event waits for it, and is not told that there is no such study."""
+    with page_of() as page, page.stream("/api/events?study=demo") as event:
+        assert event()["event"] == "standing"
+        assert page.ask("/api/report?study=demo")[0] == 404
+        assert page.ask("/api/events?study=other")[0] == 400
+        page.study.run()
+        assert logged(event, 2) == [1, 2]
+        assert page.ask("/api/report?study=demo")[0] == 200

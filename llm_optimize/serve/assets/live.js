@@ -158,6 +158,7 @@ function takeReading(now) {
 }
 // The study cannot be shown: there is none of that name, or the store cannot be read.
 function unavailable(status, words) {
+  if (status === 404) return;  // it is about to begin
   if (status !== 400 || last) { tell(words, true); return; }
   connection.close();
   asking = true;  // and never again
