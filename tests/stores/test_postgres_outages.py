@@ -205,7 +205,7 @@ def idle_listeners(address):
     """Return (process, time of its last statement) of each session that waits for announcements."""
     sql = """
         SELECT pid, state_change FROM pg_stat_activity
-        WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT id, last, token%'
+        WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT name, last FROM %'
     """
     with psycopg.connect(address) as connection:
         return connection.execute(sql).fetchall()
