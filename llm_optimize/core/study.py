@@ -7,12 +7,12 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from llm_optimize.core.budget import Budget
+from llm_optimize.core.budget import Budget, usual_cost
 from llm_optimize.core.checks import check_whole
 from llm_optimize.core.deciding import accepted_by_hand, checked, stopped_by_hand
 from llm_optimize.core.events import Guided, Proposed, Retold, Told
 from llm_optimize.core.journal import Journal
-from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
+from llm_optimize.core.ledger import Ledger, UnitGuard
 from llm_optimize.core.loop import Loop
 from llm_optimize.core.metering import entered
 from llm_optimize.core.noise import Noise, policy
@@ -359,7 +359,7 @@ class Study:
         finally:
             if guard is not None:
                 guard.give_up()
-        ledger.drop(unit, self._journal.history.logged)
+        ledger.drop(unit, self._journal.history.logged, {})
         return candidates
 
 
