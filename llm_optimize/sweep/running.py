@@ -78,8 +78,10 @@ def carry_out(sweep: Sweep) -> SweepResult:
     ready.announce()
     rows = ready.rows()
     study = ready.study(() if rows is None else (rows,))
+    with sweep.options.around(study):
+        ending = study.run()
     result = SweepResult(
-        conclude(study, study.run()), sweep.endpoint.name, sweep.endpoint.base_url, ready.space.varied_settings,
+        conclude(study, ending), sweep.endpoint.name, sweep.endpoint.base_url, ready.space.varied_settings,
         ready.inputs, ready.findings, sweep.options.language,
     )  # fmt: skip
     if rows is not None:
@@ -179,7 +181,8 @@ class _Ready:
         lines = (Lines(words(options.language), options.say),) if options.verbose else ()
         parts: dict[str, Any] = {
             "store": self.store, "budget": options.budget, "parallel": options.parallel, "seed": options.seed,
-            "observers": (*lines, *watchers, *options.observers), "settings": {"sweep": self.settings()},
+            "observers": (*lines, *watchers, *options.observers),
+            "settings": {**options.noted, "sweep": self.settings()},
             "noise": course.noise,
         }  # fmt: skip
         if options.improve_with is not None:
