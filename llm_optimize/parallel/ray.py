@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput
@@ -16,6 +18,7 @@ __all__ = ["RayEngine"]
 _LOCAL = "local"
 _REMEDY = 'pip install "llm-optimize[ray]"'
 _RETRIES = 3
+_COUNTED_S = 1.0  # how old the number of workers may be
 
 
 class RayEngine:
@@ -35,6 +38,7 @@ class RayEngine:
             ray.exceptions.OutOfMemoryError,
         )
         self._call = ray.remote(max_retries=_RETRIES)(_apply)
+        self._counted = -inf, 1
 
     @classmethod
     def opened(cls, place: str, workers: int | None) -> RayEngine:
@@ -71,6 +75,14 @@ class RayEngine:
         """Have a worker call ``fn``; the future is the standard library's."""
         future: Future[Any] = self._call.remote(fn, *args).future()
         return future
+
+    def workers(self) -> int:
+        """Return how many calls the cluster can make at once, as of a second ago; at least 1."""
+        at, count = self._counted
+        if time.monotonic() - at > _COUNTED_S:
+            count = max(1, int(self._ray.cluster_resources().get("CPU", 0)))
+            self._counted = time.monotonic(), count
+        return count
 
     def close(self) -> None:
         """End what was started here; a cluster that was running before goes on."""

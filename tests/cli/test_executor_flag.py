@@ -20,7 +20,7 @@ def score(text):
 
 def test_the_flag_takes_evaluations_elsewhere_and_a_resume_keeps_it(cli, server):
     """Each evaluation runs once, in a child of the command; what a scorer prints does not get into the output."""
-    flags = ("--model", f"{server.url}#scripted", "--executor", "processes?workers=1")
+    flags = ("--model", f"{server.url}#scripted", "--executor", "processes?workers=1", "--parallel", 1)
     done = cli("run", cli.write(_TASK), *flags, "--max-steps", 2)
     assert (done.returncode, done.stdout) == (0, "long" * 3 + "\n"), done.stderr
     assert "max_steps: 2 steps are done" in done.stderr
