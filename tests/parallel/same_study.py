@@ -21,13 +21,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from evaluation_log import LoggingScorer, began, ended, make_study, within
+from evaluation_log import LoggingScorer, at, began, ended, make_study
 
 from llm_optimize import SQLiteStore
 from llm_optimize.parallel import as_executor, executing
@@ -42,6 +43,7 @@ ENGINES = {
     "mpi": f"mpi4py.futures.MPIPoolExecutor, {WORKERS} of {WORKERS + 1} ranks",
 }
 _NEEDS = {"dask": "distributed", "ray": "ray", "mpi": "mpi4py"}
+_MOST = 2  # kills at one evaluation
 _SESSIONS = 50  # far more than there are kills
 
 
@@ -52,7 +54,7 @@ class Run:
     Attributes:
         engine: its name here.
         killed: workers that were killed.
-        trials: (text, score) of each evaluation that counts, in order of the candidates' numbers.
+        trials: (text, score) of each evaluation that counts, in order of the candidates' numbers; None for a failure.
         begun: how often each evaluation was begun, by its number.
         ended: how often it was carried to its end.
         sessions: of the study.
@@ -74,8 +76,8 @@ class Run:
 
     @property
     def best(self):
-        """The best (text, score)."""
-        return max(self.trials, key=lambda one: one[1])
+        """The best (text, score); a killed candidate has no score."""
+        return max((one for one in self.trials if one[1] is not None), key=lambda one: one[1])
 
     def faults(self, reference):
         """Return what is not as it must be, in words; nothing for a run that is right."""
@@ -106,17 +108,23 @@ HEAD = "engine     killed evaluations distinct      best begun ended repeats per
 
 @contextmanager
 def killing(log, every):
-    """Kill a worker within an evaluation every so many seconds, as the scorer's log names them; yield the list."""
+    """Kill a worker within an evaluation every so many seconds; yield the list of (process, evaluation).
+
+    None dies of the same evaluation more than twice: more often would say that the candidate is what kills it.
+    """
     over, killed = threading.Event(), []
 
     def kill():
         while not over.wait(every):
-            if pids := [pid for pid in within(log) if pid not in killed and pid != os.getpid()]:
-                killed.append(pids[-1])
+            known = {pid for pid, _ in killed}
+            often = Counter(number for _, number in killed)
+            alive = [(pid, number) for pid, number in at(log).items() if pid not in known and often[number] < _MOST]
+            if alive:
                 try:
-                    os.kill(pids[-1], signal.SIGKILL)
+                    os.kill(alive[-1][0], signal.SIGKILL)
                 except ProcessLookupError:  # its pool has ended it, with another one's death
-                    killed.pop()
+                    continue
+                killed.append(alive[-1])
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -174,9 +182,11 @@ def measured(name, kept, options, every):
                 took = sessions(folder, makers.get(name, lambda: nullcontext(kept)), options, _SESSIONS)
         seconds = time.perf_counter() - began_at
         with SQLiteStore(folder / "studies.db") as store, make_study(len, None, store=store) as one:
-            trials = sorted((trial.id, trial.text, trial.score) for trial in one.history.trials)
+            trials = sorted(
+                ((trial.id, trial.text, trial.score) for trial in one.history.trials), key=lambda one: one[0]
+            )
         log = folder / "log"
-        found = tuple(one[1:] for one in trials)
+        found = tuple((trial.text, trial.score) for trial in trials)
         return Run(name, len(killed), found, dict(began(log)), dict(ended(log)), took, seconds)
 
 

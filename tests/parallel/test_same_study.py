@@ -24,8 +24,8 @@ def test_it_runs_quietly_and_with_kills():
     assert [row[0] for row in rows] == ["threads", "standard", "standard", "processes", "processes"]
     assert [row[1] == "0" for row in rows] == [True, True, False, True, False]
     assert {(row[2], row[3]) for row in rows} == {("16", "16")}
-    assert int(rows[2][8]) > 1  # sessions of the pool that is dead for good
-    assert rows[4][8] == "1"
+    assert int(rows[2][9]) > 1  # sessions of the pool that is dead for good
+    assert rows[4][9] == "1"
 
 
 def test_it_says_what_is_wrong():
