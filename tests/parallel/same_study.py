@@ -182,9 +182,7 @@ def measured(name, kept, options, every):
                 took = sessions(folder, makers.get(name, lambda: nullcontext(kept)), options, _SESSIONS)
         seconds = time.perf_counter() - began_at
         with SQLiteStore(folder / "studies.db") as store, make_study(len, None, store=store) as one:
-            trials = sorted(
-                ((trial.id, trial.text, trial.score) for trial in one.history.trials), key=lambda one: one[0]
-            )
+            trials = sorted(one.history.trials, key=lambda trial: trial.id)
         log = folder / "log"
         found = tuple((trial.text, trial.score) for trial in trials)
         return Run(name, len(killed), found, dict(began(log)), dict(ended(log)), took, seconds)
