@@ -17,6 +17,7 @@ __all__ = ["RayEngine"]
 
 _LOCAL = "local"
 _REMEDY = 'pip install "llm-optimize[ray]"'
+_REMEDIES = "start one with `ray start --head`, and where it wants a token set RAY_AUTH_MODE=token"
 _RETRIES = 3
 _COUNTED_S = 1.0  # how old the number of workers may be
 
@@ -58,16 +59,16 @@ class RayEngine:
             raise BadInput(msg) from error
         if ray.is_initialized():
             return cls(ray, close=False)
+        if place != _LOCAL and workers is not None:
+            msg = f"executor: the cluster ray://{place} has its own number of workers; leave ?workers= out"
+            raise BadInput(msg)
         try:
             if place == _LOCAL:
                 ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
-            elif workers is not None:
-                msg = f"executor: the cluster ray://{place} has its own number of workers; leave ?workers= out"
-                raise BadInput(msg)
             else:
                 ray.init(f"ray://{place}", log_to_driver=False)
-        except (OSError, RuntimeError, ConnectionError) as error:
-            msg = f"executor: no Ray cluster at {place} ({error}); start one with `ray start --head`"
+        except (OSError, RuntimeError, ValueError) as error:  # ValueError: Ray without what its client needs
+            msg = f"executor: no Ray cluster at {place} ({error}); {_REMEDIES}"
             raise BadInput(msg) from error
         return cls(ray, close=True)
 
