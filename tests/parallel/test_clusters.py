@@ -83,7 +83,7 @@ def test_workers_in_other_folders(tmp_path):
     task.write_text(
         "import os, lengths\nTASK = QUESTION = 'Longer.'\nx0 = 'start'\n"
         f"def score(text):\n    with open({str(log)!r}, 'a') as file:\n"
-        "        file.write(f'{text} {os.getcwd()}\\n')\n    return lengths.length(text)\n"
+        "        file.write(f'{text.strip()} {os.getcwd()}\\n')\n    return lengths.length(text)\n"
     )
     worker = ("distributed.cli.dask_worker", "--scheduler-file", place, "--no-dashboard", "--nthreads", 1)
     with (
