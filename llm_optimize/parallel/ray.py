@@ -64,7 +64,9 @@ class RayEngine:
             raise BadInput(msg)
         try:
             if place == _LOCAL:
-                ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+                ray.init(
+                    "local", num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False
+                )
             else:
                 ray.init(f"ray://{place}", log_to_driver=False)
         except (OSError, RuntimeError, ValueError) as error:  # ValueError: Ray without what its client needs
