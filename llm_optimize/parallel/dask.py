@@ -13,11 +13,16 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
     from llm_optimize.core.protocols import Executor
 
 __all__ = ["DaskEngine", "is_client"]
@@ -94,7 +99,9 @@ class DaskEngine:
     def _with(cls, client: Any, started: list[Any]) -> DaskEngine:  # noqa: ANN401 - as above
         from distributed.scheduler import KilledWorker  # noqa: PLC0415 - loaded by the client already
 
-        engine = cls(client.get_executor(pure=False), (KilledWorker,), client, started)
+        # A client of the user's may listen to these events itself, and would no longer hear of them.
+        executor = _Noting(client) if started else client.get_executor(pure=False)
+        engine = cls(executor, (KilledWorker,), client, started)
         if not client.asynchronous:
             client.sync(engine._count)
         return engine
@@ -119,6 +126,31 @@ class DaskEngine:
         """Close what was started here."""
         for thing in self.started:
             thing.close()
+
+
+class _Noting:
+    """Dask's executor; its futures know how many workers were lost that were, or would next have been, at the call."""
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - its package is optional
+        self._executor = client.get_executor(pure=False)
+        self._flying: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        client.subscribe_topic("all", self._hear)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:  # noqa: ANN401 - any function, any arguments
+        key = f"{getattr(fn, '__name__', 'call')}-{uuid4()}"
+        future = self._executor.submit(fn, *args, key=key)
+        future.workers_lost = 0
+        self._flying[key] = future
+        return cast("Future[Any]", future)
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        told = event[1]
+        if not isinstance(told, dict) or told.get("action") != "remove-worker":
+            return
+        for key in (*told["processing-tasks"], *told["lost-computed-tasks"]):
+            future = self._flying.get(key)
+            if future is not None:
+                future.workers_lost += 1
 
 
 def is_client(thing: object) -> bool:

@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.account import LOST
 from llm_optimize.core.ledger import UnitGuard
 from llm_optimize.core.metering import CHOSEN
 from llm_optimize.core.protocols import ExchangeLog
@@ -160,6 +161,7 @@ class _One:
         self._suspects = suspects
         self._is_suspect = False
         self._is_alone = False  # the one suspect that is out
+        self._bereft = 0  # attempts that ended with their workers, as far as the engine says so
         self._fare: _Fare | None = None
         self.future = _Outer()
 
@@ -190,6 +192,7 @@ class _One:
 
     def _arrived(self, errand: Errand, done: Future[Any]) -> None:
         self.future.inner = None  # an engine keeps a result while its future lives, and makes it anew if it is lost
+        self._bereft += getattr(done, "workers_lost", 0)
         self._let_next()
         if self.future.cancelled():
             return
@@ -243,9 +246,13 @@ class _One:
             else:
                 for key, body in answer.replies.items():
                     scope.replies.remember(scope.study, key, body)
+        lost, self._bereft = self._bereft, 0
         for (role, model), usage in answer.account.rows.items():
             scope.add(usage, model, role)
-        self._settle(answer.account.total)
+            for _ in range(lost):  # what was paid there was never told; at most as much as here
+                scope.add(replace(usage, calls=0, estimated=True), model, LOST)
+        spent = answer.account.total
+        self._settle(sum([spent] * lost, spent))
 
     def _settle(self, spent: Usage) -> None:
         if self._fare is not None:
