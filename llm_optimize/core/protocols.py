@@ -27,6 +27,7 @@ __all__ = [
     "Ownable",
     "Proposer",
     "ReplyLog",
+    "Roomy",
     "Scorer",
     "Shelving",
     "Stopper",
@@ -199,4 +200,13 @@ class Executor(Protocol):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:  # noqa: ANN401 - any function, any arguments
         """Start ``fn(*args)`` and return a future with ``add_done_callback`` and ``result``."""
+        ...
+
+
+@runtime_checkable
+class Roomy(Protocol):
+    """An executor that knows how many evaluations it can make use of."""
+
+    def room(self) -> int:
+        """Return how many are to be kept in flight now, at least 1; cheap, since it is asked at every step."""
         ...
