@@ -28,6 +28,7 @@ from llm_optimize.cli.session import followed, show_warnings
 from llm_optimize.cli.studies import fold, next_name, open_existing, opened_with, store_path, store_value
 from llm_optimize.core.budget import Budget
 from llm_optimize.errors import BadInput
+from llm_optimize.parallel import executing
 from llm_optimize.targets.prompt_population import PromptSearch
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from llm_optimize.cli.lines import Watcher
+    from llm_optimize.core.protocols import Executor
     from llm_optimize.core.study import Study
 
 __all__ = ["COMMAND", "add", "main", "resume"]
@@ -136,8 +138,8 @@ class _Job:
         hint = "to go on, raise --num-iters or --threshold"
         return optimize.Result(history, f"the study is done already ({reason}); {hint}", self.name)
 
-    def study(self, search: PromptSearch, watcher: Watcher) -> Study:
-        """Return the study; nothing is spent yet."""
+    def study(self, search: PromptSearch, watcher: Watcher, executor: Executor | None) -> Study:
+        """Return the study, to run its scorer on an executor; nothing is spent yet."""
         found = self.found
         kept = {name: value for name, value in found.items() if value is not None}
         return optimize.build(
@@ -145,6 +147,7 @@ class _Job:
             model=self.model(None),
             budget=self.budget,
             parallel=found["parallel"],
+            executor=executor,
             store=store_value(self.store),
             study=self.name,
             resume="auto" if self.given else False,
@@ -160,9 +163,10 @@ def _carry_out(job: _Job, args: argparse.Namespace, page: Callable[[Study], Abst
     if over is not None:
         return report(over, Place(job.name, job.store), json=args.json, quiet=args.quiet)
     watcher = _watcher(args, job, search)
-    study = job.study(search, watcher)
     try:
-        result, signalled = followed(study, watcher, page)  # inside the view, which shows where the page is
+        with executing(job.found.get("executor")) as executor:
+            study = job.study(search, watcher, executor)
+            result, signalled = followed(study, watcher, page)  # inside the view, which shows where the page is
     finally:
         close = getattr(search.scorer, "close", None)
         if close is not None:

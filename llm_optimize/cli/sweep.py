@@ -90,6 +90,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--no-effect", metavar="FIELD", action="append", default=[], help="a field declared to have none"
     )
     parser.add_argument("--parallel", type=whole(1), metavar="N", default=1, help="requests in flight (default: 1)")
+    flags.add_options(parser, ("executor",))
     parser.add_argument("--seed", type=int, metavar="N", help="of everything random (default: 0; with --find 1)")
     for cap, kind in (("evals", whole(1)), ("tokens", whole(1)), ("usd", float), ("seconds", float)):
         parser.add_argument(f"--budget-{cap}", type=kind, metavar="N", help=f"cap on {cap}")
@@ -254,7 +255,8 @@ def _more(args: argparse.Namespace) -> Any:  # noqa: ANN401 - the keywords of a 
         "seconds": args.budget_seconds,
     }
     given = {
-        name: getattr(args, name) for name in ("similarity", "embedding", "judge", "improve_with", "proxy", "seed")
+        name: getattr(args, name)
+        for name in ("similarity", "embedding", "judge", "improve_with", "proxy", "executor", "seed")
     }
     if given["similarity"] is not None and is_object_name(given["similarity"]):
         given["similarity"] = load_named(given["similarity"])

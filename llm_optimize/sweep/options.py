@@ -36,6 +36,7 @@ class More(TypedDict, total=False):
     probe: bool | Sequence[str]
     improve_with: Any
     parallel: int
+    executor: Any
     seed: int
     budget: Budget | None
     store: Any
@@ -71,6 +72,8 @@ class Options:
         probe: whether to find out first which fields have an effect; or the names of fields declared to have none.
         improve_with: a chat model that improves the prompt while an engine tunes the settings.
         parallel: requests in flight.
+        executor: where pairs are asked for and compared, as for :func:`llm_optimize.optimize.run`: the endpoint must
+            be reachable from there, and one at 127.0.0.1 is each machine's own.
         seed: of everything random.
         budget: caps on pairs (``evaluations``), tokens, dollars and seconds.
         store: as for :func:`llm_optimize.optimize.run`.
@@ -100,6 +103,7 @@ class Options:
     probe: bool | Sequence[str] = True
     improve_with: Any = None
     parallel: int = 1
+    executor: Any = None
     seed: int = 0
     budget: Budget | None = None
     store: Any = "auto"
