@@ -29,10 +29,9 @@ from llm_optimize.core.ledger import UnitGuard
 from llm_optimize.core.metering import entered
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.plan import Ending, Plan
-from llm_optimize.core.protocols import Evaluators
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Failure, Usage
-from llm_optimize.core.workers import DaemonThreads, Inline, cannot_travel, repeating
+from llm_optimize.core.workers import DaemonThreads, Evaluators, Inline, cannot_travel, repeating
 from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
