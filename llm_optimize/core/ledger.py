@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.clock import SYSTEM, Clock
+from llm_optimize.core.money_line import MoneyLine, Room
 from llm_optimize.core.types import Usage
 from llm_optimize.core.units import CAPS, Unit, Units, amount
 from llm_optimize.errors import BudgetExceeded
@@ -43,7 +44,9 @@ class Ledger:
         self._budget = budget
         self._booked = _NOTHING
         self._units = Units()
-        self._changed = clock.condition()  # model calls reserve from worker threads, at the same time
+        self._lock = threading.Lock()  # model calls reserve from worker threads, at the same time
+        self._line = MoneyLine(clock, self._lock)
+        self._settled = clock.condition(self._lock)  # for those who wait until nobody has anything set aside
 
     @property
     def caps_dollars(self) -> bool:
@@ -56,32 +59,32 @@ class Ledger:
 
     def committed(self) -> dict[str, float]:
         """Return what is spent, set aside and kept free, by cap."""
-        with self._changed:
+        with self._lock:
             return {cap: amount(self._booked, cap) + self._units.held(cap) for cap in CAPS}
 
     def fold(self, spent: Usage) -> None:
         """Take over the usage that the log shows."""
         if spent is not self._booked:
-            with self._changed:
+            with self._lock:
                 self._booked = spent
-                self._changed.notify_all()
+                self._announce()
 
     def cap(self, budget: Budget) -> None:
         """Take over caps that were raised; calls that wait for money look again."""
         if budget != self._budget:
-            with self._changed:
+            with self._lock:
                 self._budget = budget
-                self._changed.notify_all()
+                self._announce()
 
     def owe(self, units: Mapping[str, Usage]) -> None:
         """Count what units that the log does not show have cost, until they are begun again and logged."""
-        with self._changed:
+        with self._lock:
             for name, usage in units.items():
                 self._units.put(name, Unit(owed=usage, alive=False))
 
     def begin(self, name: str, least: Usage, follow: Usage) -> None:
         """Open a unit, or take one up again that ended without reaching the log."""
-        with self._changed:
+        with self._lock:
             self._units.put(name, Unit(least, follow, self._owed(name)))
 
     def give_up(self, name: str) -> Usage:
@@ -89,7 +92,7 @@ class Ledger:
 
         Nobody waits for these any more, so all that was set aside for them counts as spent.
         """
-        with self._changed:
+        with self._lock:
             unit = self._units.get(name)
             if unit is None or not unit.alive:
                 return _NOTHING
@@ -103,7 +106,7 @@ class Ledger:
             if not unit.owed.tokens and not unit.owed.dollars:
                 self._units.pop(name)
             self._units.changed(name)
-            self._changed.notify_all()
+            self._announce(unit)
             return flying
 
     def drop(self, name: str, booked: Usage | None, heirs: Mapping[str, Usage]) -> None:
@@ -111,23 +114,26 @@ class Ledger:
 
         Both at once, so that no call which waits for money takes what was kept free for them.
         """
-        with self._changed:
-            self._units.pop(name)
+        with self._lock:
+            unit = self._units.get(name)
+            if unit is not None:
+                unit.alive = False  # for calls of it that still wait
+                self._units.pop(name)
             for heir, least in heirs.items():
                 if least != _NOTHING:
                     self._units.put(heir, Unit(least, owed=self._owed(heir), heir=True))
             if booked is not None:
                 self._booked = booked
-            self._changed.notify_all()
+            self._announce()
 
     def disinherit(self) -> None:
         """Keep nothing free any more for heirs, since they will not be begun; calls that wait for money look again."""
-        with self._changed:
+        with self._lock:
             for name, heir in [(name, unit) for name, unit in self._units.items() if unit.heir]:
                 self._units.pop(name)
                 if heir.owed != _NOTHING:
                     self._units.put(name, Unit(owed=heir.owed, alive=False))
-                self._changed.notify_all()
+            self._announce()
 
     def reserve(self, name: str, least: Usage, most: Usage, *, patient: bool) -> Usage:
         """Set aside as much as fits; see :meth:`UnitGuard.reserve`.
@@ -135,18 +141,24 @@ class Ledger:
         Raises:
             BudgetExceeded: not even ``least`` fits.
         """
-        with self._changed:
+        with self._lock:
+            try:
+                return self._reserve(name, least, most, patient=patient)
+            finally:
+                self._announce()  # there may be enough left for the next in the line
+
+    def _reserve(self, name: str, least: Usage, most: Usage, *, patient: bool) -> Usage:
+        unit = self._alive(name)
+        while not self._fits(unit, least):
+            if not patient or not self._may_fit_later(unit, least):
+                raise self._refusal(unit, least)
+            if not self._wait(unit, least):
+                return self._last_resort(name, unit, least)
             unit = self._alive(name)
-            while not self._fits(unit, least):
-                if not patient or not self._may_fit_later(unit, least):
-                    raise self._refusal(unit, least)
-                if not self._wait(unit):
-                    return self._last_resort(name, unit, least)
-                unit = self._alive(name)
-            granted = self._share(unit, least, most)
-            unit.reserved.append((granted, threading.get_ident()))
-            self._units.changed(name)
-            return granted
+        granted = self._share(unit, least, most)
+        unit.reserved.append((granted, threading.get_ident()))
+        self._units.changed(name)
+        return granted
 
     def allot(self, name: str, shares: int) -> tuple[Usage, Ledger]:
         """Set aside for a unit that spends where nobody can ask; see :meth:`UnitGuard.allot`.
@@ -154,42 +166,59 @@ class Ledger:
         Raises:
             BudgetExceeded: not even what is expected of it fits.
         """
-        with self._changed:
+        with self._lock:
             while shares == 1 and any(one.reserved for other, one in self._units.items() if other != name):
-                self._changed.wait()
+                self._settled.wait()
             least = self._alive(name).least
-            first = self.reserve(name, least, least, patient=True)
+            first = self._reserve(name, least, least, patient=True)
             unit = self._alive(name)
-            left = {cap: max(0.0, amount) / shares for cap, amount in self._left(unit).items()}
+            left = {cap: max(0.0, some) / shares for cap, some in self._left(unit).items()}
             more = Usage(tokens_in=int(left.get("tokens", 0)), dollars=left.get("dollars", 0.0))
             granted = first + more
             unit.reserved[-1] = (granted, threading.get_ident())
             self._units.changed(name)
+            self._announce(unit)
             copy, limits = Ledger(self._budget), dict(self._caps())
             taken = {cap: max(0.0, limit - amount(granted, cap)) for cap, limit in limits.items()}
             copy.fold(Usage(tokens_in=int(taken.get("tokens", 0)), dollars=taken.get("dollars", 0.0)))
             return granted, copy
 
-    def _wait(self, unit: Unit) -> bool:
+    def _wait(self, unit: Unit, least: Usage) -> bool:
         """Wait for a change; return False, without waiting, if all that could make one wait as well.
 
         An heir begins when an evaluation ends, so it waits as well where one of these does.
         """
         if not unit.calls_elsewhere(threading.get_ident()) and self._is_idle(unit):
-            self._changed.notify_all()
             return False
-        unit.waiting += 1
-        try:
-            self._changed.wait()
-        finally:
-            unit.waiting -= 1
+        self._line.wait(unit, least)
         return True
+
+    def _announce(self, unit: Unit | None = None) -> None:
+        """Let those who wait go on that can, after a change, of ``unit`` if it is one unit's; the lock is held."""
+        self._settled.notify_all()
+        if self._line:
+            self._line.move_on(unit, self._rooms(), self._is_stuck)
+
+    def _rooms(self) -> list[Room]:
+        # Half the rounding's slack: whoever is woken does find enough, however the sums are rounded.
+        return [
+            (
+                CAPS.index(cap),
+                limit * (1 + _ROUNDING / 2) - amount(self._booked, cap) - self._units.held(cap),
+                limit - amount(self._booked, cap) - self._units.paid(cap),
+            )
+            for cap, limit in self._caps()
+        ]
+
+    def _is_stuck(self) -> bool:
+        units = self._units.values()
+        return not any(one.alive and (one.reserved or not (one.waiting or one.heir)) for one in units)
 
     def _is_idle(self, unit: Unit) -> bool:
         """Say whether no other unit has a call in flight, or may have one that does not wait."""
         units = self._units.values()
         if any(one.alive and one is not unit and (one.reserved or not (one.waiting or one.heir)) for one in units):
-            return False
+            return False  # the usual case, which one of the first units shows
         others = [one for one in units if one.alive and one is not unit]
         stuck = any(one.follow == _NOTHING and (one.waiting or one is unit) for one in (unit, *others))
         return stuck or not any(one.heir and not one.waiting for one in others)
@@ -206,7 +235,7 @@ class Ledger:
 
     def settle(self, name: str, granted: Usage, actual: Usage) -> None:
         """Replace what was set aside by what it really cost."""
-        with self._changed:
+        with self._lock:
             unit = self._units.get(name)
             if unit is None or not unit.alive:
                 return  # given up meanwhile: the whole reservation counts, which is no less
@@ -215,7 +244,7 @@ class Ledger:
                 del unit.reserved[place]
             unit.spent += actual
             self._units.changed(name)
-            self._changed.notify_all()
+            self._announce(unit)
 
     def _owed(self, name: str) -> Usage:
         before = self._units.get(name)
