@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from virtual_time import VirtualTime
 from world import Endpoint, EndpointTraits, Workers, WorkerTraits
 
-from llm_optimize import Budget, Draft, MaxSteps, Problem, Proposal, SQLiteStore, Study, llm
+from llm_optimize import Budget, Draft, MaxSteps, MemoryStore, Problem, Proposal, SQLiteStore, Study, llm
 from llm_optimize.core.chat import Message, Request
 from llm_optimize.core.events import Proposed, Told
 from llm_optimize.llm.openai import OpenAIChat
@@ -44,6 +44,8 @@ class Setting:
     endpoint: EndpointTraits = field(default_factory=EndpointTraits)
     fleet: WorkerTraits = field(default_factory=WorkerTraits)
     most: float = 1e9
+    alone: bool = False  # one proposer instead of a portfolio of two
+    durable: bool = True  # a log in SQLite, else in memory
 
 
 class Idea:
@@ -179,10 +181,11 @@ def simulate(setting: Setting, folder: Path, *, clock=None, at=(), score=None) -
     arms = {name: Idea(model, reach) for name, reach in zip(ARMS, (0.1, 0.02), strict=True)}
     workers = Workers(clock, setting.workers, setting.fleet, setting.seed)
     events = []
+    store = SQLiteStore(str(folder / "studies.db")) if setting.durable else MemoryStore()
     study = Study(
-        Problem("climb", start="0.0 0"), _Watched(Portfolio(arms)), score or quality,
-        store=SQLiteStore(str(folder / "studies.db")), stop=MaxSteps(setting.steps), budget=setting.budget,
-        executor=workers, parallel=setting.chains or math.ceil(setting.workers * MORE), seed=setting.seed,
+        Problem("climb", start="0.0 0"), _Watched(arms["bold"] if setting.alone else Portfolio(arms)), score or quality,
+        store=store, stop=MaxSteps(setting.steps), budget=setting.budget, executor=workers,
+        parallel=setting.chains or math.ceil(setting.workers * MORE), seed=setting.seed,
         eval_timeout=setting.eval_timeout, notice_after=3600.0, clock=clock,
         observers=[lambda event: events.append((clock.seconds, event))],
     )  # fmt: skip
