@@ -148,12 +148,13 @@ class Ledger:
                 self._announce()  # there may be enough left for the next in the line
 
     def _reserve(self, name: str, least: Usage, most: Usage, *, patient: bool) -> Usage:
-        unit = self._alive(name)
+        unit, place = self._alive(name), None
         while not self._fits(unit, least):
             if not patient or not self._may_fit_later(unit, least):
                 raise self._refusal(unit, least)
-            if not self._wait(unit, least):
+            if not self._may_wait(unit):
                 return self._last_resort(name, unit, least)
+            place = self._line.wait(unit, least, place)
             unit = self._alive(name)
         granted = self._share(unit, least, most)
         unit.reserved.append((granted, threading.get_ident()))
@@ -183,15 +184,12 @@ class Ledger:
             copy.fold(Usage(tokens_in=int(taken.get("tokens", 0)), dollars=taken.get("dollars", 0.0)))
             return granted, copy
 
-    def _wait(self, unit: Unit, least: Usage) -> bool:
-        """Wait for a change; return False, without waiting, if all that could make one wait as well.
+    def _may_wait(self, unit: Unit) -> bool:
+        """Say whether to wait for a change; not if all that could make one wait as well.
 
         An heir begins when an evaluation ends, so it waits as well where one of these does.
         """
-        if not unit.calls_elsewhere(threading.get_ident()) and self._is_idle(unit):
-            return False
-        self._line.wait(unit, least)
-        return True
+        return unit.calls_elsewhere(threading.get_ident()) or not self._is_idle(unit)
 
     def _announce(self, unit: Unit | None = None) -> None:
         """Let those who wait go on that can, after a change, of ``unit`` if it is one unit's; the lock is held."""

@@ -8,8 +8,10 @@ first for whom there is enough; that one, once it has taken it, is a change as w
 from __future__ import annotations
 
 import math
+from bisect import insort
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.units import CAPS, amount
@@ -35,6 +37,7 @@ class _Waiter:
     unit: Unit
     wanted: Usage
     moved: Condition
+    place: int
     needs: tuple[tuple[float, float], ...] = ()
 
     def reckon(self) -> None:
@@ -57,22 +60,34 @@ class MoneyLine:
         self._clock = clock
         self._lock = lock
         self._waiters: list[_Waiter] = []
+        self._places = count()
 
     def __len__(self) -> int:
         """Return how many wait."""
         return len(self._waiters)
 
-    def wait(self, unit: Unit, wanted: Usage) -> None:
-        """Wait until ``wanted`` may fit, or never will, or everybody has to look again."""
-        waiter = _Waiter(unit, wanted, self._clock.condition(self._lock))
+    def wait(self, unit: Unit, wanted: Usage, place: int | None) -> int:
+        """Wait until ``wanted`` may fit, or never will, or everybody has to look again.
+
+        Args:
+            unit: whose call it is.
+            wanted: what it needs at least.
+            place: what an earlier wait of the same call has returned, so that it does not lose its place; else None.
+
+        Returns:
+            Its place.
+        """
+        kept = next(self._places) if place is None else place
+        waiter = _Waiter(unit, wanted, self._clock.condition(self._lock), kept)
         waiter.reckon()
-        self._waiters.append(waiter)
+        insort(self._waiters, waiter, key=attrgetter("place"))
         unit.waiting += 1
         try:
             waiter.moved.wait()
         finally:
             if waiter in self._waiters:  # an interrupt, no turn
                 self._leave(waiter)
+        return kept
 
     def move_on(self, unit: Unit | None, rooms: Sequence[Room], is_stuck: Callable[[], bool]) -> None:
         """Wake whoever can go on after a change.
