@@ -28,8 +28,14 @@ class Alike:
     count: int = 0
     scored: int = 0
 
-    def after(self, outcome: Outcome) -> str | None:
-        """Take in the next candidate's outcome; return why to stop, or None."""
+    def after(self, outcome: Outcome, beside: int = 0) -> str | None:
+        """Take in the next candidate's outcome; return why to stop, or None.
+
+        Args:
+            outcome: of the next candidate.
+            beside: how many are being evaluated beside it. A failure comes back sooner than a score, so the first
+                answers of many that were begun together say nothing: as many in a row have to be the same.
+        """
         if not isinstance(outcome, Failure):
             self.count, self.scored = 0, self.scored + 1
             return None
@@ -37,6 +43,7 @@ class Alike:
         self.kind, self.message = outcome.kind, outcome.message
         self.count = self.count + 1 if same and self.count else 1
         enough = _ENOUGH if self.scored <= _FEW or self.kind in _OF_THE_SCORER else _ENOUGH_LATER
+        enough = max(enough, beside)
         if self.count < enough:
             return None
         return f"{enough} candidates in a row failed the same way ({outcome.kind}): {outcome.message[:_SHOWN]}"

@@ -9,11 +9,13 @@ will be scored by a judge): that is kept free for it, so that no reply is bought
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.clock import SYSTEM, Clock
+from llm_optimize.core.money_line import MoneyLine, Room
 from llm_optimize.core.types import Usage
+from llm_optimize.core.units import CAPS, Unit, Units, amount
 from llm_optimize.errors import BudgetExceeded
 
 if TYPE_CHECKING:
@@ -23,49 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "UnitGuard"]
 
-_CAPS = ("tokens", "dollars")
 _NOTHING = Usage()
 _ROUNDING = 1e-9  # of a cap: sums of prices are not exact
-
-
-@dataclass(slots=True)
-class _Unit:
-    """What one unit of work has spent and set aside.
-
-    ``least`` is expected of it, ``follow`` of what comes after it. ``owed`` was paid before it began: by an earlier
-    attempt at it whose replies are recalled, and so counted anew. A dead one only owes; an heir has not begun yet.
-    """
-
-    least: Usage = _NOTHING
-    follow: Usage = _NOTHING
-    owed: Usage = _NOTHING
-    alive: bool = True
-    heir: bool = False
-    spent: Usage = _NOTHING
-    reserved: list[tuple[Usage, int]] = field(default_factory=list)  # with the thread that waits for the reply
-    waiting: int = 0  # threads that wait for money
-
-    def paid(self, cap: str) -> float:
-        """Return what it has certainly cost."""
-        return max(_of(self.spent, cap), _of(self.owed, cap))
-
-    def flying(self, cap: str) -> float:
-        """Return what its calls in flight may cost."""
-        return sum(_of(usage, cap) for usage, _ in self.reserved)
-
-    def firm(self, cap: str) -> float:
-        """Return what it has cost and its calls in flight may cost."""
-        return max(_of(self.owed, cap), _of(self.spent, cap) + self.flying(cap))
-
-    def held(self, cap: str) -> float:
-        """Return what counts against the cap for it: the firm amount and what is kept free."""
-        if not self.alive:
-            return self.firm(cap)
-        return max(_of(self.least, cap), self.firm(cap)) + _of(self.follow, cap)
-
-    def calls_elsewhere(self, thread: int) -> bool:
-        """Return whether a call of another thread is in flight here."""
-        return any(owner != thread for _, owner in self.reserved)
 
 
 class Ledger:
@@ -82,8 +43,10 @@ class Ledger:
         """Start with nothing spent; calls that wait for money wait by ``clock``."""
         self._budget = budget
         self._booked = _NOTHING
-        self._units: dict[str, _Unit] = {}
-        self._changed = clock.condition()  # model calls reserve from worker threads, at the same time
+        self._units = Units()
+        self._lock = threading.Lock()  # model calls reserve from worker threads, at the same time
+        self._line = MoneyLine(clock, self._lock)
+        self._settled = clock.condition(self._lock)  # for those who wait until nobody has anything set aside
 
     @property
     def caps_dollars(self) -> bool:
@@ -96,40 +59,40 @@ class Ledger:
 
     def committed(self) -> dict[str, float]:
         """Return what is spent, set aside and kept free, by cap."""
-        with self._changed:
-            return {cap: _of(self._booked, cap) + self._held(cap) for cap in _CAPS}
+        with self._lock:
+            return {cap: amount(self._booked, cap) + self._units.held(cap) for cap in CAPS}
 
     def fold(self, spent: Usage) -> None:
         """Take over the usage that the log shows."""
         if spent is not self._booked:
-            with self._changed:
+            with self._lock:
                 self._booked = spent
-                self._changed.notify_all()
+                self._announce()
 
     def cap(self, budget: Budget) -> None:
         """Take over caps that were raised; calls that wait for money look again."""
         if budget != self._budget:
-            with self._changed:
+            with self._lock:
                 self._budget = budget
-                self._changed.notify_all()
+                self._announce()
 
     def owe(self, units: Mapping[str, Usage]) -> None:
         """Count what units that the log does not show have cost, until they are begun again and logged."""
-        with self._changed:
+        with self._lock:
             for name, usage in units.items():
-                self._units[name] = _Unit(owed=usage, alive=False)
+                self._units.put(name, Unit(owed=usage, alive=False))
 
     def begin(self, name: str, least: Usage, follow: Usage) -> None:
         """Open a unit, or take one up again that ended without reaching the log."""
-        with self._changed:
-            self._units[name] = _Unit(least, follow, self._owed(name))
+        with self._lock:
+            self._units.put(name, Unit(least, follow, self._owed(name)))
 
     def give_up(self, name: str) -> Usage:
         """End a unit whose usage the log does not show; return what its calls in flight may cost.
 
         Nobody waits for these any more, so all that was set aside for them counts as spent.
         """
-        with self._changed:
+        with self._lock:
             unit = self._units.get(name)
             if unit is None or not unit.alive:
                 return _NOTHING
@@ -141,8 +104,9 @@ class Ledger:
             unit.owed = Usage(tokens_in=int(unit.paid("tokens")), dollars=unit.paid("dollars"))
             unit.alive = False
             if not unit.owed.tokens and not unit.owed.dollars:
-                del self._units[name]
-            self._changed.notify_all()
+                self._units.pop(name)
+            self._units.changed(name)
+            self._announce(unit)
             return flying
 
     def drop(self, name: str, booked: Usage | None, heirs: Mapping[str, Usage]) -> None:
@@ -150,23 +114,26 @@ class Ledger:
 
         Both at once, so that no call which waits for money takes what was kept free for them.
         """
-        with self._changed:
-            self._units.pop(name, None)
+        with self._lock:
+            unit = self._units.get(name)
+            if unit is not None:
+                unit.alive = False  # for calls of it that still wait
+                self._units.pop(name)
             for heir, least in heirs.items():
                 if least != _NOTHING:
-                    self._units[heir] = _Unit(least, owed=self._owed(heir), heir=True)
+                    self._units.put(heir, Unit(least, owed=self._owed(heir), heir=True))
             if booked is not None:
                 self._booked = booked
-            self._changed.notify_all()
+            self._announce()
 
     def disinherit(self) -> None:
         """Keep nothing free any more for heirs, since they will not be begun; calls that wait for money look again."""
-        with self._changed:
+        with self._lock:
             for name, heir in [(name, unit) for name, unit in self._units.items() if unit.heir]:
-                del self._units[name]
+                self._units.pop(name)
                 if heir.owed != _NOTHING:
-                    self._units[name] = _Unit(owed=heir.owed, alive=False)
-                self._changed.notify_all()
+                    self._units.put(name, Unit(owed=heir.owed, alive=False))
+            self._announce()
 
     def reserve(self, name: str, least: Usage, most: Usage, *, patient: bool) -> Usage:
         """Set aside as much as fits; see :meth:`UnitGuard.reserve`.
@@ -174,17 +141,25 @@ class Ledger:
         Raises:
             BudgetExceeded: not even ``least`` fits.
         """
-        with self._changed:
+        with self._lock:
+            try:
+                return self._reserve(name, least, most, patient=patient)
+            finally:
+                self._announce()  # there may be enough left for the next in the line
+
+    def _reserve(self, name: str, least: Usage, most: Usage, *, patient: bool) -> Usage:
+        unit, place = self._alive(name), None
+        while not self._fits(unit, least):
+            if not patient or not self._may_fit_later(unit, least):
+                raise self._refusal(unit, least)
+            if not self._may_wait(unit):
+                return self._last_resort(name, unit, least)
+            place = self._line.wait(unit, least, place)
             unit = self._alive(name)
-            while not self._fits(unit, least):
-                if not patient or not self._may_fit_later(unit, least):
-                    raise self._refusal(unit, least)
-                if not self._wait(unit):
-                    return self._last_resort(unit, least)
-                unit = self._alive(name)
-            granted = self._share(unit, least, most)
-            unit.reserved.append((granted, threading.get_ident()))
-            return granted
+        granted = self._share(unit, least, most)
+        unit.reserved.append((granted, threading.get_ident()))
+        self._units.changed(name)
+        return granted
 
     def allot(self, name: str, shares: int) -> tuple[Usage, Ledger]:
         """Set aside for a unit that spends where nobody can ask; see :meth:`UnitGuard.allot`.
@@ -192,52 +167,73 @@ class Ledger:
         Raises:
             BudgetExceeded: not even what is expected of it fits.
         """
-        with self._changed:
+        with self._lock:
             while shares == 1 and any(one.reserved for other, one in self._units.items() if other != name):
-                self._changed.wait()
+                self._settled.wait()
             least = self._alive(name).least
-            first = self.reserve(name, least, least, patient=True)
+            first = self._reserve(name, least, least, patient=True)
             unit = self._alive(name)
-            left = {cap: max(0.0, amount) / shares for cap, amount in self._left(unit).items()}
+            left = {cap: max(0.0, some) / shares for cap, some in self._left(unit).items()}
             more = Usage(tokens_in=int(left.get("tokens", 0)), dollars=left.get("dollars", 0.0))
             granted = first + more
             unit.reserved[-1] = (granted, threading.get_ident())
+            self._units.changed(name)
+            self._announce(unit)
             copy, limits = Ledger(self._budget), dict(self._caps())
-            taken = {cap: max(0.0, limit - _of(granted, cap)) for cap, limit in limits.items()}
+            taken = {cap: max(0.0, limit - amount(granted, cap)) for cap, limit in limits.items()}
             copy.fold(Usage(tokens_in=int(taken.get("tokens", 0)), dollars=taken.get("dollars", 0.0)))
             return granted, copy
 
-    def _wait(self, unit: _Unit) -> bool:
-        """Wait for a change; return False, without waiting, if all that could make one wait as well.
+    def _may_wait(self, unit: Unit) -> bool:
+        """Say whether to wait for a change; not if all that could make one wait as well.
 
         An heir begins when an evaluation ends, so it waits as well where one of these does.
         """
-        thread = threading.get_ident()
-        others = [one for one in self._units.values() if one.alive and one is not unit]
-        stuck = any(one.follow == _NOTHING and (one.waiting or one is unit) for one in (unit, *others))
-        idle = all(not one.reserved and (one.waiting or (one.heir and stuck)) for one in others)
-        if idle and not unit.calls_elsewhere(thread):
-            self._changed.notify_all()
-            return False
-        unit.waiting += 1
-        try:
-            self._changed.wait()
-        finally:
-            unit.waiting -= 1
-        return True
+        return unit.calls_elsewhere(threading.get_ident()) or not self._is_idle(unit)
 
-    def _last_resort(self, unit: _Unit, least: Usage) -> Usage:
+    def _announce(self, unit: Unit | None = None) -> None:
+        """Let those who wait go on that can, after a change, of ``unit`` if it is one unit's; the lock is held."""
+        self._settled.notify_all()
+        if self._line:
+            self._line.move_on(unit, self._rooms(), self._is_stuck)
+
+    def _rooms(self) -> list[Room]:
+        # Half the rounding's slack: whoever is woken does find enough, however the sums are rounded.
+        return [
+            (
+                CAPS.index(cap),
+                limit * (1 + _ROUNDING / 2) - amount(self._booked, cap) - self._units.held(cap),
+                limit - amount(self._booked, cap) - self._units.paid(cap),
+            )
+            for cap, limit in self._caps()
+        ]
+
+    def _is_stuck(self) -> bool:
+        units = self._units.values()
+        return not any(one.alive and (one.reserved or not (one.waiting or one.heir)) for one in units)
+
+    def _is_idle(self, unit: Unit) -> bool:
+        """Say whether no other unit has a call in flight, or may have one that does not wait."""
+        units = self._units.values()
+        if any(one.alive and one is not unit and (one.reserved or not (one.waiting or one.heir)) for one in units):
+            return False  # the usual case, which one of the first units shows
+        others = [one for one in units if one.alive and one is not unit]
+        stuck = any(one.follow == _NOTHING and (one.waiting or one is unit) for one in (unit, *others))
+        return stuck or not any(one.heir and not one.waiting for one in others)
+
+    def _last_resort(self, name: str, unit: Unit, least: Usage) -> Usage:
         """Set ``least`` aside out of what is only kept free, since all units wait for one another's."""
         for cap, limit in self._caps():
-            firm = _of(self._booked, cap) + sum(one.firm(cap) for one in self._units.values())
-            if _of(least, cap) and firm + _of(least, cap) > limit:
+            firm = amount(self._booked, cap) + self._units.firm(cap)
+            if amount(least, cap) and firm + amount(least, cap) > limit:
                 raise self._refusal(unit, least)
         unit.reserved.append((least, threading.get_ident()))
+        self._units.changed(name)
         return least
 
     def settle(self, name: str, granted: Usage, actual: Usage) -> None:
         """Replace what was set aside by what it really cost."""
-        with self._changed:
+        with self._lock:
             unit = self._units.get(name)
             if unit is None or not unit.alive:
                 return  # given up meanwhile: the whole reservation counts, which is no less
@@ -245,55 +241,53 @@ class Ledger:
             if place is not None:
                 del unit.reserved[place]
             unit.spent += actual
-            self._changed.notify_all()
+            self._units.changed(name)
+            self._announce(unit)
 
     def _owed(self, name: str) -> Usage:
         before = self._units.get(name)
         return _NOTHING if before is None else before.owed
 
-    def _alive(self, name: str) -> _Unit:
+    def _alive(self, name: str) -> Unit:
         unit = self._units.get(name)
         if unit is None or not unit.alive:
             msg = f"{name} was given up: nobody would use the reply, so the model was not asked"
             raise BudgetExceeded(msg)
         return unit
 
-    def _held(self, cap: str) -> float:
-        return sum(unit.held(cap) for unit in self._units.values())
-
     def _caps(self) -> list[tuple[str, float]]:
-        limits = ((cap, getattr(self._budget, cap)) for cap in _CAPS)
+        limits = ((cap, getattr(self._budget, cap)) for cap in CAPS)
         return [(cap, limit) for cap, limit in limits if limit is not None]
 
-    def _used(self, unit: _Unit, cap: str) -> float:
+    def _used(self, unit: Unit, cap: str) -> float:
         """Return what counts against the cap before this unit's next call; what is kept free for itself does not."""
-        others = self._held(cap) - unit.held(cap)
-        own = _of(unit.spent, cap) + unit.flying(cap)
-        return _of(self._booked, cap) + others + own
+        others = self._units.held(cap) - unit.held(cap)
+        own = amount(unit.spent, cap) + unit.flying(cap)
+        return amount(self._booked, cap) + others + own
 
-    def _left(self, unit: _Unit) -> dict[str, float]:
+    def _left(self, unit: Unit) -> dict[str, float]:
         """Return what this unit may still set aside, by cap."""
         caps = self._caps()
-        return {cap: limit * (1 + _ROUNDING) - self._used(unit, cap) - _of(unit.follow, cap) for cap, limit in caps}
+        return {cap: limit * (1 + _ROUNDING) - self._used(unit, cap) - amount(unit.follow, cap) for cap, limit in caps}
 
-    def _fits(self, unit: _Unit, wanted: Usage) -> bool:
-        return all(_of(wanted, cap) <= left or not _of(wanted, cap) for cap, left in self._left(unit).items())
+    def _fits(self, unit: Unit, wanted: Usage) -> bool:
+        return all(amount(wanted, cap) <= left or not amount(wanted, cap) for cap, left in self._left(unit).items())
 
-    def _may_fit_later(self, unit: _Unit, wanted: Usage) -> bool:
+    def _may_fit_later(self, unit: Unit, wanted: Usage) -> bool:
         """Say whether it would fit if all that is in flight or kept free cost nothing."""
         for cap, limit in self._caps():
-            certain = _of(self._booked, cap) + sum(one.paid(cap) for one in self._units.values())
-            if certain + _of(unit.follow, cap) + _of(wanted, cap) > limit and _of(wanted, cap):
+            certain = amount(self._booked, cap) + self._units.paid(cap)
+            if certain + amount(unit.follow, cap) + amount(wanted, cap) > limit and amount(wanted, cap):
                 return False
         return True
 
-    def _share(self, unit: _Unit, least: Usage, most: Usage) -> Usage:
+    def _share(self, unit: Unit, least: Usage, most: Usage) -> Usage:
         """Return the largest amount between the two that fits; they differ in answer tokens and in their price."""
         share = 1.0
         for cap, left in self._left(unit).items():
-            span = _of(most, cap) - _of(least, cap)
+            span = amount(most, cap) - amount(least, cap)
             if span > 0:
-                share = min(share, (left - _of(least, cap)) / span)
+                share = min(share, (left - amount(least, cap)) / span)
         span = most.tokens_out - least.tokens_out
         if span <= 0 or share <= 0:
             return least
@@ -301,15 +295,15 @@ class Ledger:
         dollars = least.dollars + (most.dollars - least.dollars) * more / span
         return replace(least, tokens_out=least.tokens_out + more, dollars=dollars)
 
-    def _refusal(self, unit: _Unit, wanted: Usage) -> BudgetExceeded:
+    def _refusal(self, unit: Unit, wanted: Usage) -> BudgetExceeded:
         left = self._left(unit)
-        cap = next(cap for cap, _ in self._caps() if _of(wanted, cap) and _of(wanted, cap) > left[cap])
+        cap = next(cap for cap, _ in self._caps() if amount(wanted, cap) and amount(wanted, cap) > left[cap])
         used, limit = self._used(unit, cap), getattr(self._budget, cap)
-        follow = _of(unit.follow, cap)
+        follow = amount(unit.follow, cap)
         more = f" and its candidate's evaluation {_shown(cap, follow)}" if follow else ""
         return BudgetExceeded(
             f"budget {cap}: {_shown(cap, used)} of {_shown(cap, limit)} used or set aside, "
-            f"the next call may need {_shown(cap, _of(wanted, cap))}{more}"
+            f"the next call may need {_shown(cap, amount(wanted, cap))}{more}"
         )
 
 
@@ -386,10 +380,6 @@ def _copied(budget: Budget, booked: Usage) -> Ledger:
     ledger = Ledger(budget)
     ledger.fold(booked)
     return ledger
-
-
-def _of(usage: Usage, cap: str) -> float:
-    return usage.tokens if cap == "tokens" else usage.dollars
 
 
 def _shown(cap: str, value: float) -> str:

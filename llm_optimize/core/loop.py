@@ -330,7 +330,9 @@ class Loop:
             self._fail(StartFailed(f"x0 failed to score ({outcome.kind}): {outcome.message}; mend x0 or the scorer"))
             return
         self._journal.record(Told(candidate_id, outcome, seconds, self._journal.now(), account))
-        self._reason = self._reason or self._alike.after(outcome)
+        alike = self._alike.after(outcome, self._work.scoring)
+        if alike is not None and self._may(self._work.scoring):  # once the search is over, its last may well be alike
+            self._reason = alike
 
     def _is_start(self, candidate_id: int) -> bool:
         return any(one.id == candidate_id and one.origin == "start" for one in self._journal.history.pending)
