@@ -23,6 +23,7 @@ from llm_optimize.cli.prompt_frame import Sizes
 from llm_optimize.cli.prompt_scorers import chosen_scorer
 from llm_optimize.cli.prompt_terminal import can_take_over
 from llm_optimize.cli.prompt_view import PromptView
+from llm_optimize.cli.serve import add_serve, serving
 from llm_optimize.cli.session import followed, show_warnings
 from llm_optimize.cli.studies import fold, next_name, open_existing, opened_with, store_path, store_value
 from llm_optimize.core.budget import Budget
@@ -31,7 +32,8 @@ from llm_optimize.parallel import executing
 from llm_optimize.targets.prompt_population import PromptSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from llm_optimize.cli.lines import Watcher
     from llm_optimize.core.protocols import Executor
@@ -49,6 +51,7 @@ def add(commands: flags.Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(COMMAND, help="make a prompt better", description=flags.about(__doc__))
     add_flags(parser)
+    add_serve(parser)
     parser.set_defaults(main=main)
 
 
@@ -56,11 +59,12 @@ def main(args: argparse.Namespace) -> int:
     """Make the prompt better; return the exit code."""
     silent = args.json or args.quiet
     show_warnings(quiet=args.quiet)
+    page = serving(args)
     _check_output(args.output)
     found = asked(settled(vars(args), _earlier(args)), silent=silent)
     job = _Job(found, args.store, args.study or next_name(store_path(args.store), COMMAND), given=bool(args.study))
     with _key(args.openai_api_key):
-        return _carry_out(job, args)
+        return _carry_out(job, args, page)
 
 
 @contextmanager
@@ -153,7 +157,7 @@ class _Job:
         )
 
 
-def _carry_out(job: _Job, args: argparse.Namespace) -> int:
+def _carry_out(job: _Job, args: argparse.Namespace, page: Callable[[Study], AbstractContextManager[None]]) -> int:
     search = job.search()
     over = job.over(search)
     if over is not None:
@@ -161,7 +165,8 @@ def _carry_out(job: _Job, args: argparse.Namespace) -> int:
     watcher = _watcher(args, job, search)
     try:
         with executing(job.found.get("executor")) as executor:
-            result, signalled = followed(job.study(search, watcher, executor), watcher)
+            study = job.study(search, watcher, executor)
+            result, signalled = followed(study, watcher, page)  # inside the view, which shows where the page is
     finally:
         close = getattr(search.scorer, "close", None)
         if close is not None:

@@ -94,7 +94,7 @@ class RemoteEvaluators:
         return self.executor.submit(fn, *args)
 
     def evaluate(self, scorer: Scorer, text: str, scope: Scope) -> Future[tuple[Outcome, float]]:
-        """Start an evaluation; see :class:`llm_optimize.core.protocols.Evaluators`.
+        """Start an evaluation; see :class:`llm_optimize.core.workers.Evaluators`.
 
         Raises:
             BadInput: the scorer cannot be sent.

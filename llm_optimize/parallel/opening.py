@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from llm_optimize.core.protocols import Evaluators
-from llm_optimize.core.workers import DaemonThreads, Inline
+from llm_optimize.core.workers import DaemonThreads, Evaluators, Inline
 from llm_optimize.errors import BadInput
 from llm_optimize.parallel.dask import DaskEngine, is_client
 from llm_optimize.parallel.evaluators import RemoteEvaluators

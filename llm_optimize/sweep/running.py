@@ -80,7 +80,9 @@ def carry_out(sweep: Sweep) -> SweepResult:
     rows = ready.rows()
     with executing(sweep.options.executor) as executor:
         study = ready.study(() if rows is None else (rows,), as_executor(executor, sweep.options.parallel))
-        concluded = conclude(study, study.run())
+        with sweep.options.around(study):
+            ending = study.run()
+        concluded = conclude(study, ending)
     result = SweepResult(
         concluded, sweep.endpoint.name, sweep.endpoint.base_url, ready.space.varied_settings,
         ready.inputs, ready.findings, sweep.options.language,
@@ -182,7 +184,8 @@ class _Ready:
         lines = (Lines(words(options.language), options.say),) if options.verbose else ()
         parts: dict[str, Any] = {
             "store": self.store, "budget": options.budget, "parallel": options.parallel, "seed": options.seed,
-            "observers": (*lines, *watchers, *options.observers), "settings": {"sweep": self.settings()},
+            "observers": (*lines, *watchers, *options.observers),
+            "settings": {**options.noted, "sweep": self.settings()},
             "noise": course.noise, "executor": executor,
         }  # fmt: skip
         if options.improve_with is not None:
