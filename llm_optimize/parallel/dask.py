@@ -78,7 +78,7 @@ class DaskEngine:
                 )
             client = distributed.Client(cluster, direct_to_workers=True)
             client.sync(_hasten, client)
-            return cls._with(client, [client, cluster])
+            return cls._with(client, [_Mending(cluster, client.loop), client, cluster])
         if workers is not None:
             msg = f"executor: the cluster dask://{place} has its own number of workers; leave ?workers= out"
             raise BadInput(msg)
@@ -124,14 +124,42 @@ class DaskEngine:
 
     def close(self) -> None:
         """Close what was started here."""
+        if isinstance(self.executor, _Noting):
+            self.executor.close()
         for thing in self.started:
             thing.close()
+
+
+class _Mending:
+    """Has a local cluster start the workers that it lacks.
+
+    One that is killed while it starts, such as by the first candidate that it gets, is not started again by Dask, which
+    takes it off its list after a while; without any the study would wait for ever.
+    """
+
+    def __init__(self, cluster: Any, loop: Any) -> None:  # noqa: ANN401 - its package is optional
+        self._cluster = cluster
+        self._count = len(cluster.workers)
+        self._loop = loop
+        self._is_over = False
+        loop.call_later(_COUNTED_S, self._look)
+
+    def close(self) -> None:
+        self._is_over = True
+
+    def _look(self) -> None:
+        if self._is_over:
+            return
+        if len(self._cluster.workers) < self._count:
+            self._cluster.scale(self._count)
+        self._loop.call_later(_COUNTED_S, self._look)
 
 
 class _Noting:
     """Dask's executor; its futures know how many workers were lost that were, or would next have been, at the call."""
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - its package is optional
+        self._client = client
         self._executor = client.get_executor(pure=False)
         self._flying: WeakValueDictionary[str, Any] = WeakValueDictionary()
         client.subscribe_topic("all", self._hear)
@@ -142,6 +170,9 @@ class _Noting:
         future.workers_lost = 0
         self._flying[key] = future
         return cast("Future[Any]", future)
+
+    def close(self) -> None:
+        self._client.unsubscribe_topic("all")
 
     def _hear(self, event: tuple[float, Any]) -> None:
         told = event[1]
