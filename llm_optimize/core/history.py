@@ -17,7 +17,7 @@ from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, St
 from llm_optimize.core.hand import Hand
 from llm_optimize.core.leaders import Leaders, ranked
 from llm_optimize.core.ordinals import first_free, including
-from llm_optimize.core.past import Past, Record
+from llm_optimize.core.past import Past, Record, digest
 from llm_optimize.core.types import Candidate, Learned, Outcome, Problem, Trial, Usage
 
 if TYPE_CHECKING:
@@ -290,8 +290,7 @@ class History:
     def _after_proposed(self, event: Proposed) -> History:
         record = self._own_record()
         for candidate in event.candidates:
-            if record.first(text := same_text(candidate.text)) is None:
-                record.first_by_text[text] = candidate.id
+            record.first_by_digest.setdefault(digest(same_text(candidate.text)), candidate.id)
             if event.arm:
                 record.arm_by_id[candidate.id] = event.arm
         brought = bool(event.candidates)

@@ -72,9 +72,8 @@ class Journal:
             self.store.claim(self.study)
             self._owned = True
         try:
-            self._folding = Folding(self.store, self.study)
+            self._folding = Folding(self.store, self.study, keeping=True)
             self._folding.read(self.store)
-            self._folding.keep()
             if self._sequence:
                 self._check_same(problem)
                 seed = self.history.seed
@@ -171,8 +170,6 @@ class Journal:
     def _fold(self, sequence: int, event: Event) -> None:
         if self._folding is not None:
             self._folding.fold(sequence, event)
-            if self._folding.settle():
-                self._folding.keep()
         for observer in self.observers:
             try:
                 observer(event)

@@ -41,9 +41,10 @@ class Leaders:
 
     def plus(self, trial: Trial, position: int) -> Leaders:
         """Return the leaders after one more trial; O(1)."""
-        if trial.score is None:
+        score, rows = trial.score, self.rows
+        if score is None or (self.cut and rows and (-score, position) > rows[-1][:2]):
             return self
-        rows, cut = self._placed(self.rows, (-trial.score, position, trial))
+        rows, cut = self._placed(rows, (-score, position, trial))
         return Leaders(rows, self.tested, cut)
 
     def retested(self, trial: Trial, position: int) -> Leaders:

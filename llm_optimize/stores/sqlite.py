@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteStore"]
 
+_LAST = "\U0010ffff"  # no key holds it, so that those with a prefix lie between the prefix and that with this
 _KNOWN = 4096  # keys of the reply log that are remembered as written
 _AT_ONCE = 4096  # events written in one transaction where many are
 _PAGE = 256  # events fetched at a time: a read holds this many in memory, and the connection only while fetching
@@ -176,20 +177,23 @@ class SQLiteStore:
         query = queries.OF_KINDS.format(",".join("?" * len(kinds)))
         return [event for _, event in self._events(study, query, (study, *kinds))]
 
-    def keep_fold(self, study: str, body: bytes) -> None:
-        """Keep the bytes in place of those kept before.
+    def keep_fold(self, study: str, head: bytes, part: bytes, number: int) -> None:
+        """Keep a snapshot, in one transaction: a head, and a part behind those that are there.
 
         Raises:
-            StoreError: they could not be written.
+            StoreError: it could not be written; then what was kept before is.
         """
         with self._connection.use() as connection:
-            connection.execute(queries.KEEP_FOLD, (self._number(connection, study), body))
+            place = self._number(connection, study)
+        with self._connection.transaction() as connection:
+            connection.execute(queries.DROP_FOLDS, (place, number))
+            connection.executemany(queries.KEEP_FOLD, [(place, number, part), (place, 0, head)])
 
-    def kept_fold(self, study: str) -> bytes | None:
-        """Return the bytes kept, or None."""
+    def kept_fold(self, study: str) -> list[bytes]:
+        """Return the head and the parts in order; nothing where no snapshot is kept."""
         with self._connection.use() as connection:
             rows = connection.execute(queries.KEPT_FOLD, (study,)).fetchall()
-        return rows[0][0] if rows and isinstance(rows[0][0], bytes) else None
+        return [body for (body,) in rows if isinstance(body, bytes)]
 
     def twin(self) -> SQLiteStore:
         """Return another store on the same file, with a connection of its own; it stays open when this one closes."""
@@ -243,7 +247,7 @@ class SQLiteStore:
     def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
         """Return the keys that begin with ``prefix``, in the order in which they were first written."""
         with self._connection.use() as connection:
-            rows = connection.execute(queries.KEYS, (study, len(prefix), prefix)).fetchall()
+            rows = connection.execute(queries.KEYS, (study, prefix, prefix + _LAST)).fetchall()
         return tuple(key for (key,) in rows)
 
     def claim(self, study: str) -> None:
