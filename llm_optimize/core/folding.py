@@ -90,6 +90,12 @@ class Folding:
         if trace is None:
             self._begin()
 
+    @property
+    def scores(self) -> array[float]:
+        """The score of each trial's first evaluation, in the order of their arrival; minus infinity for a failure."""
+        record: Record = self.history._record  # noqa: SLF001 - with its shelf this file takes care of it
+        return self._scores[:] if record.shelf is None else record.shelf.columns.scores + self._scores
+
     def fold(self, sequence: int, event: Event) -> None:
         """Take in the next event.
 
@@ -141,8 +147,9 @@ class Folding:
         self.position += takes_place(event)
         self.sequence, self._last = sequence, event
         if isinstance(event, Proposed):
-            for candidate in event.candidates:
-                self._made[candidate.id] = sequence
+            if self._store is not None:
+                for candidate in event.candidates:
+                    self._made[candidate.id] = sequence
             return
         if isinstance(event, Told):
             self._told.append(sequence)
@@ -188,7 +195,7 @@ class Folding:
             self._count()
 
     def _count(self) -> None:
-        record: Record = self.history._record  # noqa: SLF001 - with its shelf this file takes care of it
+        record: Record = self.history._record  # noqa: SLF001 - as above
         self._shelved = len(record.first_by_digest), len(self.trace), len(self.rare)
 
     def _fetching(self) -> Callable[[Sequence[int]], Mapping[int, Event]]:

@@ -17,7 +17,7 @@ from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from llm_optimize.core.chat import Piece
     from llm_optimize.core.events import Event
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Journal"]
 
 _LOG = logging.getLogger("llm_optimize")
+_TOGETHER = 1000  # numbers of units that are looked for at once
+_AHEAD = 20_000  # units that a session may have had in flight beyond the first that is missing
 
 
 class Journal:
@@ -146,11 +148,25 @@ class Journal:
         known = {unit: account.total for unit, account in self.history.unfinished.items()}
         kept: dict[str, Usage] = {}
         if isinstance(self.replies, ExchangeLog):
-            for key in self.replies.keys(self.study):
+            for key in dict.fromkeys(key for some in self._begun() for key in self.replies.keys(self.study, some)):
                 unit = "/".join(key.split("/", 2)[:2])
                 if self._is_open(unit):
                     kept[unit] = kept.get(unit, Usage()) + _cost(self.replies.recall(self.study, key))
         return known | {unit: usage for unit, usage in kept.items() if usage.tokens > _tokens(known.get(unit))}
+
+    def _begun(self) -> Iterator[str]:
+        """Yield with what the keys of replies begin whose unit of work may be unlogged, however many are logged.
+
+        Units are begun with the lowest free numbers, so those in flight are among the next ones.
+        """
+        yield from (f"evaluation/{candidate.id}/" for candidate in self.history.pending)
+        firsts = (("proposal", self.history.free_slots(1)[0]), ("retest", self.history.free_serial()))
+        for kind, first in firsts:
+            if first < _TOGETHER:
+                yield f"{kind}/"
+            else:  # a number begins with the digits before its last three
+                last = (first + _AHEAD) // _TOGETHER
+                yield from (f"{kind}/{digits}" for digits in range(first // _TOGETHER, last + 1))
 
     def _is_open(self, unit: str) -> bool:
         kind, _, number = unit.partition("/")

@@ -6,7 +6,6 @@ Of a long study a report holds a part: a page with a million rows is of no use t
 from __future__ import annotations
 
 import math
-from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from heapq import nlargest
@@ -14,19 +13,20 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.events import Opened, Proposed, Retold, Told
-from llm_optimize.core.folding import Folding
-from llm_optimize.core.protocols import ExchangeLog
-from llm_optimize.core.types import Evaluation
+from llm_optimize.core.folding import Folding, read_folding
+from llm_optimize.core.protocols import ExchangeLog, Shelving
+from llm_optimize.core.trace import Trace
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.exchanges import exchanges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from array import array
+    from collections.abc import Iterable, Mapping
 
     from llm_optimize.core.events import Event
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import Store
-    from llm_optimize.core.types import Trial, Usage
+    from llm_optimize.core.types import Trial
     from llm_optimize.llm.exchanges import Exchange
 
 __all__ = ["Log", "Moment", "read_log"]
@@ -40,18 +40,28 @@ class Moment:
     """How a study stood right after an evaluation.
 
     Attributes:
-        event: the evaluation's outcome.
-        best: the best trial by then, as it was known then.
-        sigma: the pooled standard deviation of one evaluation; None while nothing was repeated.
-        usage: what had been spent.
+        trial: id of the candidate that was evaluated.
+        score: None for a failure.
+        part: what the evaluation was for, index into :data:`llm_optimize.core.trace.PARTS`.
         seconds: for how long sessions had been open.
+        tokens: that had been spent.
+        dollars: that had been spent.
+        best: id of the best trial by then, None for none.
+        best_score: its score, as it was known then.
+        best_n: how often it had been scored.
+        sigma: the pooled standard deviation of one evaluation; None while nothing was repeated.
     """
 
-    event: Told | Retold
-    best: Trial | None
-    sigma: float | None
-    usage: Usage
+    trial: int
+    score: float | None
+    part: int
     seconds: float
+    tokens: int
+    dollars: float
+    best: int | None
+    best_score: float | None
+    best_n: int
+    sigma: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class Log:
         events: its log, oldest first, at least one; of a long one the proposals and outcomes of its ends alone.
         history: the log folded.
         moments: one for each evaluation, repeated ones included, in the order of their outcomes; of very many each
-            second one, or fourth, and so on.
+            second one, or fourth, and so on, and those after which another candidate was the best.
         exchanges: what its models were asked and what they answered; empty where the store keeps none.
         where: the store's path; empty for a store in memory.
         settings: what the sessions were started with, a later one over an earlier one.
@@ -96,20 +106,18 @@ def read_log(store: Store, name: str, most: int = _MOST) -> Log:
         BadInput: the store holds no study of that name.
         StoreError: its log is damaged.
     """
-    folding, ends, course, scores = Folding(store, name, anew=True), _Ends(most), _Course(most), array("d")
-
-    def watch(event: Event, history: History) -> None:
-        ends.add(event)
-        if isinstance(event, Told):
-            scores.append(event.outcome.score if isinstance(event.outcome, Evaluation) else -math.inf)
-        if isinstance(event, Told | Retold):
-            course.add(event, history)
-
-    folding.read(store, watch)
-    events, history = ends.events(), folding.history
-    if not events:
+    folding = read_folding(store, name)
+    if not folding.sequence:
         msg = f"study {name!r} is not in the store: `llm-optimize list` shows those that are"
         raise BadInput(msg)
+    if isinstance(store, Shelving) and len(folding.history.trials) > most:
+        events = _outer_events(store, store, name, folding, most)
+    else:
+        ends = _Ends(most)
+        folding = Folding(store, name, trace=Trace(stride=1))
+        folding.read(store, ends.add)
+        events = ends.events()
+    history, scores = folding.history, folding.scores
     kept = tuple(islice(exchanges(store, name), _MOST)) if isinstance(store, ExchangeLog) else ()
     settings: dict[str, Any] = {}
     for event in events:
@@ -118,7 +126,45 @@ def read_log(store: Store, name: str, most: int = _MOST) -> Log:
     trials, left_out = _shown(history, scores, most)
     failed = scores.count(-math.inf) if left_out else sum(trial.score is None for trial in trials)
     where = str(getattr(store, "path", ""))
-    return Log(name, events, history, tuple(course.moments), kept, where, settings, trials, failed, left_out)
+    return Log(name, events, history, _moments(folding.trace, most), kept, where, settings, trials, failed, left_out)
+
+
+def _outer_events(store: Store, shelf: Shelving, name: str, folding: Folding, most: int) -> tuple[Event, ...]:
+    """Return what :class:`_Ends` keeps of a long log, without reading the rest of it."""
+    last, ends = folding.sequence, _Ends(most)
+    for _, event in islice(store.read(name), 2 * most):
+        ends.add(event)
+    after = max(2 * most, last - most - sum(number > last - 2 * most for number in folding.rare))
+    between = [number for number in folding.rare if 2 * most < number <= after]
+    fetched = shelf.fetch(name, between)
+    for number in between:
+        ends.add(fetched[number])
+    for _, event in store.read(name, after):
+        ends.add(event)
+    return ends.events()
+
+
+def _moments(trace: Trace, most: int) -> tuple[Moment, ...]:
+    """Return a moment for each row, or for each second, fourth, ... and each that brought another best."""
+    places, stride = trace.places, 1
+    rows: Iterable[int] = range(len(places))
+    while sum(1 for _ in rows) > 2 * most and stride <= trace.seen:
+        stride *= 2
+        rows = [row for row in rows if places[row] < 0 or places[row] % stride == 0]
+    return tuple(_moment(trace, row) for row in rows)
+
+
+def _moment(trace: Trace, row: int) -> Moment:
+    best = trace.best[row]
+    return Moment(
+        trace.ids[row], _known(trace.scores[row]), trace.parts[row], trace.seconds[row], trace.tokens[row],
+        trace.dollars[row], None if best < 0 else best, _known(trace.best_scores[row]), trace.best_n[row],
+        _known(trace.sigmas[row]),
+    )  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _shown(history: History, scores: array[float], most: int) -> tuple[tuple[Trial, ...], str]:
@@ -159,32 +205,3 @@ class _Ends:
     def events(self) -> tuple[Event, ...]:
         later = sorted([*self._last, *self._other], key=lambda row: row[0])
         return (*self._first, *(event for _, event in later))
-
-
-class _Course:
-    """A moment for each evaluation, or for each second, fourth, ... and each that brought another best."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.moments: list[Moment] = []
-        self._places: list[int] = []  # of each moment among all evaluations; -1 for one that stays in any case
-        self._seen = 0
-        self._stride = 1
-        self._best = -1
-
-    def add(self, event: Told | Retold, history: History) -> None:
-        best = -1 if history.best is None else history.best.id
-        changed, self._best = best != self._best, best
-        if changed or self._seen % self._stride == 0:
-            seconds = history.active_seconds()
-            self.moments.append(Moment(event, history.best, history.sigma, history.usage, seconds))
-            self._places.append(-1 if changed else self._seen)
-            if len(self.moments) > 2 * self._most:
-                self._thin()
-        self._seen += 1
-
-    def _thin(self) -> None:
-        self._stride *= 2
-        kept = [place < 0 or place % self._stride == 0 for place in self._places]
-        self.moments = [moment for moment, keep in zip(self.moments, kept, strict=True) if keep]
-        self._places = [place for place, keep in zip(self._places, kept, strict=True) if keep]

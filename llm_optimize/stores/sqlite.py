@@ -36,6 +36,7 @@ from llm_optimize.core.types import Evaluation
 from llm_optimize.errors import BadInput, StoreError
 from llm_optimize.stores import queries
 from llm_optimize.stores.connection import Connection, Durability
+from llm_optimize.stores.importing import Importing
 from llm_optimize.stores.listing import StudyInfo
 from llm_optimize.stores.owners import Owner, Owners
 from llm_optimize.stores.texts import joined, parted, texts_of, wanted, written
@@ -117,7 +118,8 @@ class SQLiteStore:
     def extend(self, study: str, events: Iterable[Event]) -> int:
         """Write many events durably, some thousands to a transaction; return the last sequence number, 0 without any.
 
-        For logs that come from elsewhere: a study that runs appends its events one by one.
+        For logs that come from elsewhere: a study that runs appends its events one by one. Of a long log a snapshot
+        is kept on the way.
 
         Raises:
             StoreError: one could not be written; what came some thousands before it is in the file.
@@ -125,7 +127,7 @@ class SQLiteStore:
         with self._connection.use() as connection:
             number = self._number(connection, study)
             [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
-        coming = iter(events)
+        coming, importing = iter(events), Importing(self, study)
         while some := list(islice(coming, _AT_ONCE)):
             with self._connection.transaction() as connection:
                 [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
@@ -134,6 +136,7 @@ class SQLiteStore:
                     rows.append((number, sequence, *_row(left), written(connection, texts)))
                 connection.executemany(queries.EXTEND, rows)
                 last = first + len(rows) - 1
+            importing.wrote(first, some)
         return int(last or 0)
 
     def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:
