@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, Told
-from llm_optimize.core.folding import Folding
+from llm_optimize.core.folding import LEAST, Folding
 from llm_optimize.core.history import History
 from llm_optimize.core.metering import Scope
 from llm_optimize.core.protocols import ExchangeLog, Listener, Ownable, ReplyLog
@@ -35,12 +35,20 @@ _AHEAD = 20_000  # units that a session may have had in flight beyond the first 
 class Journal:
     """A study's log while this process owns it; used by the owner's thread only."""
 
-    def __init__(self, store: Store, study: str, observers: Sequence[Observer] = ()) -> None:
-        """Touch nothing yet; :meth:`open` does."""
+    def __init__(self, store: Store, study: str, observers: Sequence[Observer] = (), least: int = LEAST) -> None:
+        """Touch nothing yet; :meth:`open` does.
+
+        Args:
+            store: where the log is.
+            study: its name.
+            observers: see each event once it is written.
+            least: events after which the past is put on the shelf, and a snapshot kept.
+        """
         self.store = store
         self.study = study
         self.replies = store if isinstance(store, ReplyLog) else None
         self._folding: Folding | None = None
+        self._least = least
         self.observers = tuple(observers)
         watching: Sequence[object] = self.observers  # functions, of which an object may be more
         self._hearing = [one.hear for one in watching if isinstance(one, Listener)]
@@ -74,7 +82,7 @@ class Journal:
             self.store.claim(self.study)
             self._owned = True
         try:
-            self._folding = Folding(self.store, self.study, keeping=True)
+            self._folding = Folding(self.store, self.study, self._least, keeping=True)
             self._folding.read(self.store)
             if self._sequence:
                 self._check_same(problem)
