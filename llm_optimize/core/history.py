@@ -15,7 +15,7 @@ from llm_optimize.core.account import Account
 from llm_optimize.core.arms import Arm, after_proposed, after_told, gain
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.hand import Hand
-from llm_optimize.core.leaders import Leaders, ranked
+from llm_optimize.core.leaders import Leaders
 from llm_optimize.core.ordinals import first_free, including
 from llm_optimize.core.past import Past, Record, digest
 from llm_optimize.core.types import Candidate, Learned, Outcome, Problem, Trial, Usage
@@ -159,7 +159,7 @@ class History:
         Where repeated scores differ, they are ranked by their lower confidence bounds.
         """
         known = self._leaders.top(k, self.sigma)
-        return ranked(enumerate(self.trials), k, self.sigma) if known is None else known
+        return [trial for _, trial in self.trials.ranked(k, self.sigma)] if known is None else known
 
     def recent(self, k: int) -> list[Trial]:
         """Return the last ``k`` told trials, oldest first; O(k)."""
@@ -392,4 +392,6 @@ def _joined(history: History, trial: Trial, *, overruled: bool = False) -> Histo
     leaders = history._leaders.retested(trial, position)  # noqa: SLF001 - as above
     again = history._again + 1  # noqa: SLF001 - as above
     joined = replace(history, _again=again, _leaders=leaders, _settled=False)
+    if leaders.is_scarce:
+        joined = replace(joined, _leaders=leaders.refilled(joined.trials))
     return replace(joined, best=joined.first())

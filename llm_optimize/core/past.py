@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, overload
 
+from llm_optimize.core.leaders import ranked
 from llm_optimize.core.types import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from llm_optimize.core.leaders import Standing
     from llm_optimize.core.shelf import Shelf
     from llm_optimize.core.types import Candidate
 
@@ -103,6 +105,18 @@ class Record:
         for position in range(max(start, self.shelved), stop):
             yield self.at(position, retests)
 
+    def standings(self, told: int, retests: int) -> Iterator[Standing]:
+        """Yield what the first ``told`` trials with a score have reached after so many re-tests; none is fetched."""
+        if self.shelf is not None:
+            for row in self.shelf.standings(min(told, self.shelved), min(retests, self.shelved_changes)):
+                if row[2] not in self.later:
+                    yield row
+        later = (at for at in self.later if at < min(told, self.shelved))
+        for at in (*later, *range(self.shelved, told)):
+            trial = self.at(at, retests)
+            if trial.score is not None:
+                yield trial.score, trial.n, at
+
     def position(self, candidate_id: int) -> int | None:
         """Return where the trial of a candidate is, or None; O(1)."""
         if self.shelf is not None and candidate_id < self.shelved_ids:
@@ -161,6 +175,16 @@ class Past(Sequence[Trial]):
         """
         there = self[position].candidate
         return there is candidate or (position < self._record.shelved and there == candidate)
+
+    def ranked(self, k: int, sigma: float | None) -> list[tuple[int, Trial]]:
+        """Return the ``k`` best scored trials with their positions, best first, the earlier of equals first.
+
+        Args:
+            k: how many.
+            sigma: the standard deviation of one evaluation, to rank by lower confidence bounds; None by scores.
+        """
+        places = ranked(self._record.standings(self._length, self._retests), k, sigma)
+        return [(place, self._record.at(place, self._retests)) for place in places]
 
     def onward(self, start: int) -> Iterator[Trial]:
         """Yield the trials from a position on, oldest first, holding few of them in memory at a time."""

@@ -5,9 +5,11 @@ Of each of them a few numbers are kept in memory: where its events are in the lo
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from llm_optimize.core.events import Event
+    from llm_optimize.core.leaders import Standing
 
 __all__ = ["Columns", "Shelf", "Version"]
 
@@ -111,6 +114,21 @@ class Shelf:
         few, end = more[-_CACHED // 2 :], len(self) + len(more)
         return dict(known[-_CACHED // 2 :]) | dict(enumerate(few, end - len(few)))
 
+    def standings(self, told: int, changes: int) -> Iterator[Standing]:
+        """Yield what the first ``told`` trials with a score have reached after so many changes; none is fetched."""
+        versions = self.columns.versions
+        for position, score in enumerate(islice(self.columns.scores, told)):
+            if score == -math.inf:
+                continue
+            rows = versions.get(position)
+            known = bisect_right(rows, changes, key=lambda row: row[0]) if rows else 0
+            if not rows or not known:
+                yield score, 1, position
+                continue
+            _, tally, why = rows[known - 1]
+            if why is None:
+                yield (tally.mean if tally.squares else score), tally.n or 1, position
+
     def place(self, candidate_id: int) -> int | None:
         """Return the position of the trial with this id, or None; O(1)."""
         places = self.columns.places
@@ -146,8 +164,8 @@ class Shelf:
         fetched = self._fetched(start, stop)
         with self._lock:
             cache.update(enumerate(fetched, start))
-            for position in list(cache)[: max(0, len(cache) - _CACHED)]:
-                del cache[position]
+            while len(cache) > _CACHED:
+                del cache[next(iter(cache))]
         return fetched
 
     def _fetched(self, start: int, stop: int) -> list[Trial]:

@@ -38,7 +38,6 @@ FORMAT = 1
 
 _MOST_NOTES = 500
 _MOST_IDS = 50
-_DEEPEST = 1000  # ancestors of the best
 
 
 def report_data(log: Log) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def _by_importance(history: History, trials: Sequence[Trial]) -> Iterable[Trial]
     start, best = start_of(history), history.best
     if start is not None:
         yield start
-    for number in [] if best is None else ancestry(history, best.id)[: -_DEEPEST - 1 : -1]:
+    for number in [] if best is None else reversed(ancestry(history, best.id)):
         trial = history.trial(number)
         if trial is not None:
             yield trial

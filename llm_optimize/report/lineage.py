@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["ancestry", "lineage"]
 
 _MOST = 240  # nodes that a drawing shows
+_DEEPEST = 1000  # ancestors that are followed
 
 
-def ancestry(history: History, candidate_id: int) -> list[int]:
-    """Return the ids from the first known ancestor down to the candidate itself."""
-    return list(_upwards(history, candidate_id))[::-1]
+def ancestry(history: History, candidate_id: int, most: int = _DEEPEST) -> list[int]:
+    """Return the ids from the first known ancestor, or a late one of very many, down to the candidate itself."""
+    return list(islice(_upwards(history, candidate_id), most))[::-1]
 
 
 def _upwards(history: History, candidate_id: int) -> Iterator[int]:

@@ -18,6 +18,7 @@ from llm_optimize.core.protocols import ExchangeLog, Shelving
 from llm_optimize.core.trace import Trace
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.exchanges import exchanges
+from llm_optimize.report.lineage import ancestry
 
 if TYPE_CHECKING:
     from array import array
@@ -175,12 +176,13 @@ def _shown(history: History, scores: array[float], most: int) -> tuple[tuple[Tri
     few = most // _BEST
     best = nlargest(few, range(told), key=scores.__getitem__)
     known = {trial.id: trial for trial in (history.trials[place] for place in sorted({0, *best}))}
-    if history.best is not None:
-        known[history.best.id] = history.best
+    for id_ in [] if history.best is None else ancestry(history, history.best.id):
+        if (trial := history.trial(id_)) is not None:
+            known[id_] = trial
     latest = history.recent(most - few)
     there = {trial.id for trial in latest}
     shown = (*sorted((one for one in known.values() if one.id not in there), key=lambda one: one.id), *latest)
-    return shown, f"of {told} trials the {few} best and the latest {most - few} are shown"
+    return shown, f"of {told} trials the {few} best and the latest {most - few} are shown, and what the best came from"
 
 
 class _Ends:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +132,23 @@ def assert_alike(one, other):
         assert (list(then.trials), then.best) == (list(before.trials), before.best)
 
 
+def plainly_noted(events):
+    """Fold a log in memory, one event after another."""
+    store = MemoryStore()
+    folding = Folding(store, "study")
+    for sequence, event in enumerate(events, 1):
+        folding.fold(sequence, event)
+    return folding
+
+
+def assert_noted_alike(one, other):
+    """Hold what foldings note beside the history against each other."""
+    assert one.scores == other.scores
+    assert one.rare == other.rare
+    assert (one.trace.seen, one.trace.last) == (other.trace.seen, other.trace.last)
+    assert list(map(repr, one.trace.columns())) == list(map(repr, other.trace.columns()))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ACTS, max_size=60), st.integers(1, 20), st.integers(1, 60))
 def test_a_past_on_the_shelf_is_the_past(acts, least, cut):
@@ -146,6 +163,7 @@ def test_a_past_on_the_shelf_is_the_past(acts, least, cut):
         again = kept(store, least)
         assert_alike(again.history, plain(events))
         assert (again.sequence, again.position) == (later.sequence, later.position)
+        assert_noted_alike(again, plainly_noted(events))
 
 
 @settings(max_examples=150, deadline=None)
@@ -207,6 +225,28 @@ def test_a_snapshot_is_read_instead_of_the_log(store):
     begun = Folding(store, "study", 10)
     assert begun.sequence == 600
     assert len(begun.history.trials) == 299
+
+
+def test_leaders_that_fall_back_are_followed_by_the_next(store):
+    """However many of the best are tested again and fall back, the best are known, on a shelf as in memory."""
+    plain = History.empty()
+    folding = Folding(store, "fallen", 50, keeping=True)
+    for event in log([("propose", 1), ("tell", 0)] * 200):
+        event = replace(event, outcome=Evaluation(event.candidate_id)) if isinstance(event, Told) else event
+        store.append("fallen", event)
+        plain = plain.after(event)
+    folding.read(store)
+    for serial in range(150):
+        event = Retold(plain.best.id, Evaluation(-1000 + serial % 3), serial, at=3000.0)
+        number = store.append("fallen", event)
+        plain = plain.after(event)
+        folding.fold(number, event)
+        scored = sorted(plain.trials, key=lambda trial: (plain.sigma / trial.n**0.5 - trial.score, trial.id))
+        assert plain.best == folding.history.best
+        assert [one.id for one in folding.history.top(5)] == [one.id for one in scored[:5]]
+        assert len(plain._leaders.rows) >= 16
+    assert plain.best.id < 60
+    assert_alike(folding.history, plain)
 
 
 def test_small_studies_stay_in_memory(store):
