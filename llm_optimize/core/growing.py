@@ -29,6 +29,7 @@ __all__ = ["Growing", "folded"]
 
 _NAMES = tuple(item.name for item in fields(History))
 _AMONG = 16  # leaders that an improvement is measured beside
+_OPEN = ("_settled", False)
 _put: Any = object.__setattr__
 
 
@@ -77,7 +78,9 @@ class Growing(History):
             return self
         self.flush()
         # An arm's gain is measured beside the leaders before the outcome, so that needs the history before it.
-        in_place = isinstance(event, Proposed | Retold) or (isinstance(event, Told) and not self.arm(event.candidate_id))
+        in_place = isinstance(event, Proposed | Retold) or (
+            isinstance(event, Told) and not self.arm(event.candidate_id)
+        )
         history = super().after(event) if in_place else self.frozen().after(event)
         if history is not self:
             self._become(history)
@@ -134,7 +137,7 @@ class Growing(History):
         _put(self, "pending", () if len(pending) == 1 else tuple([one for one in pending if one.id != id_]))
         _put(self, "_told", told + 1)
         _put(self, "_leaders", leaders.plus(trial, told))
-        _put(self, "_settled", False)
+        _put(self, *_OPEN)
         if candidate.origin == "start":
             _put(self, "_starts", self._starts + 1)
         closed, since, last = self._clock

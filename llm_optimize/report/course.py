@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Retold
-from llm_optimize.core.types import Evaluation
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,4 +53,6 @@ def _add(columns: _Columns, moment: Moment) -> None:
     columns.tokens.append(moment.tokens)
     columns.dollars.append(round(moment.dollars, 6))
     columns.best.append(moment.best_score)
-    columns.half.append(_NORMAL * sigma / math.sqrt(max(moment.best_n, 1)) if moment.best is not None and sigma else None)
+    columns.half.append(
+        _NORMAL * sigma / math.sqrt(max(moment.best_n, 1)) if moment.best is not None and sigma else None
+    )

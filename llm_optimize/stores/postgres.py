@@ -129,7 +129,7 @@ class PostgresStore:
         Raises:
             StoreError: the server or one of these events cannot be read.
         """
-        rows = self._connection.run(lambda connection: connection.execute(queries.OF_KINDS, (study, list(kinds))).fetchall())
+        rows = self._connection.run(partial(_asked, queries.OF_KINDS, (study, list(kinds))))
         return [self._loaded(study, sequence, kind, body) for sequence, kind, body in rows]
 
     def fetch(self, study: str, sequences: Sequence[int]) -> dict[int, Event]:

@@ -272,12 +272,12 @@ class StoreContract:
         first = Folding(store, "study", 40, keeping=True)
         first.read(store)
         again = Folding(store, "study", 40)
-        assert again.sequence == 280  # of 301 events
+        assert 0 < again.sequence < first.sequence
         again.read(store)
         whole = folded(_long_study(150))
         assert list(again.history.trials) == list(whole.trials)
         assert (again.history.best, again.history.usage, again.history.next_id) == (whole.best, whole.usage, 150)
-        assert again.history.seen("text 77") == 77
+        assert again.history.seen("text 77") == whole.seen("text 77")
 
     def test_one_owner_at_a_time(self, store: Store) -> None:
         """A second claim is refused until the first owner releases; other studies are free."""

@@ -231,8 +231,8 @@ def test_leaders_that_fall_back_are_followed_by_the_next(store):
     """However many of the best are tested again and fall back, the best are known, on a shelf as in memory."""
     plain = History.empty()
     folding = Folding(store, "fallen", 50, keeping=True)
-    for event in log([("propose", 1), ("tell", 0)] * 200):
-        event = replace(event, outcome=Evaluation(event.candidate_id)) if isinstance(event, Told) else event
+    for drawn in log([("propose", 1), ("tell", 0)] * 200):
+        event = replace(drawn, outcome=Evaluation(drawn.candidate_id)) if isinstance(drawn, Told) else drawn
         store.append("fallen", event)
         plain = plain.after(event)
     folding.read(store)

@@ -25,6 +25,12 @@ def events(start=0):
         id_ += 1
 
 
+def say(number):
+    """Tell whoever started this how far it has come."""
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
 def record(store, least):
     """Write as a session does."""
     journal = Journal(store, "study", least=least)
@@ -34,7 +40,7 @@ def record(store, least):
     for number, event in enumerate(events(journal.history.next_id)):
         journal.record(event)
         if number % 10 == 0:
-            print(journal._sequence, flush=True)
+            say(journal._sequence)
 
 
 def bring_in(store):
@@ -44,7 +50,7 @@ def bring_in(store):
         yield Opened(PROBLEM, at=1.0)
         for number, event in enumerate(events(), 1):
             if number % 1000 == 0:
-                print(number, flush=True)
+                say(number)
             yield event
 
     store.extend("study", log())
