@@ -43,6 +43,7 @@ LEAST = 20_000
 
 _LOG = logging.getLogger("llm_optimize")
 _NOTICE = 500_000  # events after which a fold says how far it has come
+_PROGRESS = "study %r has no snapshot to begin with, so its log is read: up to event %d in %.0f s"
 _SPARSE = 100_000  # ids without a trial, beyond which the tables by id would be a waste
 _MOST_ARMS = 30_000  # what a column of small numbers can tell apart
 
@@ -138,9 +139,9 @@ class Folding:
         """Say now and then how far a fold has come that takes its time."""
         began, first = time.monotonic(), self.sequence
         for sequence, event in events:
-            if (sequence - first) % _NOTICE == 0:
+            if sequence > first and (sequence - first) % _NOTICE == 0:
                 seconds = time.monotonic() - began
-                _LOG.warning("study %r: no snapshot; %d events read in %.0f s", self._study, sequence, seconds)
+                _LOG.warning(_PROGRESS, self._study, sequence, seconds)
             yield sequence, event
 
     def _note(self, sequence: int, event: Event, history: History) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from llm_optimize.core.events import Guided, Opened, Proposed, Told
+from llm_optimize.core.folding import Folding
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
 from llm_optimize.report.data import report_data
 from llm_optimize.report.log import read_log
-from llm_optimize.stores import MemoryStore
+from llm_optimize.stores import MemoryStore, SQLiteStore
 
 
 @pytest.fixture
@@ -64,3 +65,34 @@ def test_a_study_that_fits_is_shown_whole(store):
     log = read_log(store, "long", 500)
     assert (len(log.trials), log.left_out, log.failed) == (500, "", 71)
     assert log.trials == tuple(log.history.trials)
+
+
+def test_a_log_that_is_not_read_whole_gives_the_same_report(store, tmp_path):
+    """From a snapshot and the ends of the log comes what reading all of it gives; the course has fewer moments."""
+    with SQLiteStore(tmp_path / "s.db") as shelved:
+        shelved.extend("long", [event for _, event in store.read("long")])
+        folding = Folding(shelved, "long", 100, keeping=True)
+        folding.read(shelved)
+        whole, part = read_log(store, "long", 20), read_log(shelved, "long", 20)
+    assert (part.events, part.trials, part.failed, part.left_out) == (
+        whole.events, whole.trials, whole.failed, whole.left_out,
+    )  # fmt: skip
+    every = set(map(repr, read_log(store, "long").moments))
+    assert set(map(repr, part.moments)) <= every
+    assert {one.best for one in part.moments} == {one.best for one in whole.moments}
+    assert 30 <= len(part.moments) <= 120
+
+
+def test_what_the_best_came_from_is_shown():
+    """The ancestors of the best are there, however long ago they were told; of very many the last thousand."""
+    store = MemoryStore()
+    store.append("long", Opened(Problem("task", "question", "start"), at=1.0))
+    for id_ in range(1500):
+        parent = id_ - 1 if 0 < id_ < 1200 else None
+        store.append("long", Proposed((Candidate(id_, f"text {id_}", parent=parent),), slot=id_ - 1, at=2.0 + id_))
+        store.append("long", Told(id_, Evaluation(1000 if id_ == 1199 else -id_), 0.1, 2.0 + id_))
+    log = read_log(store, "long", 20)
+    assert {trial.id for trial in log.trials} >= set(range(200, 1200))
+    data = report_data(log)
+    assert data["lineage"]["best"] == list(range(200, 1200))
+    assert set(data["lineage"]["best"]) <= set(data["trials"]["id"])
