@@ -369,3 +369,14 @@ def test_a_journal_goes_on_from_a_snapshot(store):
     journal.close("enough")
     events = [event for _, event in store.read("study")]
     assert_alike(journal.history, plain(events))
+
+
+def test_a_long_fold_says_how_far_it_has_come(store, caplog):
+    """Who waits for a log of millions of events to be folded is told each half million; others hear nothing."""
+    kept(store, 10)
+    assert not caplog.records
+    passed = sum(1 for _ in Folding(MemoryStore(), "study")._announced((n, None) for n in range(1, 1_100_001)))
+    assert passed == 1_100_000
+    assert [one.getMessage()[:75] for one in caplog.records] == [
+        "study 'study' has no snapshot to begin with, so its log is read: up to even"
+    ] * 2
