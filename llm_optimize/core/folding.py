@@ -28,6 +28,7 @@ from llm_optimize.core.shelf import Columns, Shelf
 from llm_optimize.core.snapshot import Snapshot, checksum, mark, restored
 from llm_optimize.core.trace import Trace
 from llm_optimize.core.types import Evaluation, Failure
+from llm_optimize.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -102,7 +103,6 @@ class Folding:
 
         Raises:
             ValueError: it contradicts the log.
-            StoreError: a snapshot could not be written.
         """
         self.history = self.history.after(event)
         self._note(sequence, event, self.history)
@@ -117,23 +117,25 @@ class Folding:
             watch: called with each event.
 
         Raises:
-            StoreError: an event cannot be read, or a snapshot not be written.
+            StoreError: an event cannot be read; what came before it was taken in.
         """
         self.take(self._announced(store.read(self._study, self.sequence)), watch)
 
     def take(self, events: Iterable[tuple[int, Event]], watch: Callable[[Event], object] | None = None) -> None:
         """Take in many events with their sequence numbers; arguments and errors as in :meth:`fold` and :meth:`read`."""
         growing = Growing.of(self.history)
-        for sequence, event in events:
-            growing.after(event)
-            self._note(sequence, event, growing)
-            if watch is not None:
-                watch(event)
-            if sequence - self._settled >= self._least and self._is_due():
-                self.history = growing.frozen()
-                self._settle()
-                growing = Growing.of(self.history)
-        self.history = growing.frozen()
+        try:
+            for sequence, event in events:
+                growing.after(event)
+                self._note(sequence, event, growing)
+                if watch is not None:
+                    watch(event)
+                if sequence - self._settled >= self._least and self._is_due():
+                    self.history = growing.frozen()
+                    self._settle()
+                    growing = Growing.of(self.history)
+        finally:  # a store that fails in between is read again from there
+            self.history = growing.frozen()
 
     def _announced(self, events: Iterable[tuple[int, Event]]) -> Iterator[tuple[int, Event]]:
         """Say now and then how far a fold has come that takes its time."""
@@ -182,8 +184,12 @@ class Folding:
                 self.history, self.sequence, checksum(self._last), self.position, self._made, parts, self.trace,
                 self.rare,
             )  # fmt: skip
-            self._store.keep_fold(self._study, snapshot.packed(), body, len(parts))
-            self._parts = parts
+            try:
+                self._store.keep_fold(self._study, snapshot.packed(), body, len(parts))
+                self._parts = parts
+            except StoreError as error:  # the event is in the log: a convenience that fails must not end the run
+                _LOG.warning("study %r: no snapshot is kept any more in this session: %s", self._study, error)
+                self._keeping = False  # a part is missing, which the next session writes
 
     def _begin(self) -> None:
         bodies = self._store.kept_fold(self._study) if self._store is not None else ()

@@ -37,9 +37,6 @@ class Importing:
         Args:
             first: the sequence number of the first event.
             events: in their order.
-
-        Raises:
-            StoreError: a snapshot could not be written.
         """
         self._seen += len(events)
         if self._seen < self._least or not self._is_sound:

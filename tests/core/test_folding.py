@@ -380,3 +380,30 @@ def test_a_long_fold_says_how_far_it_has_come(store, caplog):
     assert [one.getMessage()[:75] for one in caplog.records] == [
         "study 'study' has no snapshot to begin with, so its log is read: up to even"
     ] * 2
+
+
+class Full(SQLiteStore):
+    """A store that cannot keep its second snapshot, nor any after it."""
+
+    def keep_fold(self, study, head, part, number):
+        if number > 1:
+            msg = "the disk is full"
+            raise StoreError(msg)
+        super().keep_fold(study, head, part, number)
+
+
+def test_a_snapshot_that_cannot_be_kept_stops_nobody(tmp_path, caplog):
+    """The session goes on, says so once, and the next one begins with the snapshot before."""
+    events = log([("propose", 1), ("tell", 0)] * 100)
+    with Full(tmp_path / "s.db") as store:
+        folding = Folding(store, "study", 50, keeping=True)
+        for event in events:
+            folding.fold(store.append("study", event), event)
+        assert_alike(folding.history, plain(events))
+    assert [one.getMessage() for one in caplog.records] == [
+        "study 'study': no snapshot is kept any more in this session: the disk is full"
+    ]
+    with SQLiteStore(tmp_path / "s.db") as store:
+        assert Folding(store, "study", 50).sequence == 50
+        assert_alike(kept(store, 50).history, plain(events))
+        assert Folding(store, "study", 50).sequence == 200
