@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,7 @@ class Budget(Rule):
             "evaluations": history.evaluations,
             "tokens": history.usage.tokens,
             "dollars": history.usage.dollars,
-            "seconds": history.active_seconds(time.time() if now is None else now),
+            "seconds": history.active_seconds(history.now() if now is None else now),
         }
         caps = {name: getattr(self.raised(history), name) for name in used}
         return {name: (amount, caps[name]) for name, amount in used.items() if caps[name] is not None}

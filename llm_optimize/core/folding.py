@@ -109,19 +109,21 @@ class Folding:
         if self._is_due():
             self._settle()
 
-    def read(self, store: Store, watch: Callable[[Event], object] | None = None) -> None:
+    def read(self, store: Store, watch: Callable[[Event, History], object] | None = None) -> None:
         """Take in what the log holds beyond this.
 
         Args:
             store: where the log is.
-            watch: called with each event.
+            watch: called after each event with the history so far, which must not be kept: it changes.
 
         Raises:
             StoreError: an event cannot be read; what came before it was taken in.
         """
         self.take(self._announced(store.read(self._study, self.sequence)), watch)
 
-    def take(self, events: Iterable[tuple[int, Event]], watch: Callable[[Event], object] | None = None) -> None:
+    def take(
+        self, events: Iterable[tuple[int, Event]], watch: Callable[[Event, History], object] | None = None
+    ) -> None:
         """Take in many events with their sequence numbers; arguments and errors as in :meth:`fold` and :meth:`read`."""
         growing = Growing.of(self.history)
         try:
@@ -129,7 +131,7 @@ class Folding:
                 growing.after(event)
                 self._note(sequence, event, growing)
                 if watch is not None:
-                    watch(event)
+                    watch(event, growing)
                 if sequence - self._settled >= self._least and self._is_due():
                     self.history = growing.frozen()
                     self._settle()

@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.clock import SYSTEM, Clock
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BudgetExceeded
 
@@ -77,12 +78,12 @@ class Ledger:
         40
     """
 
-    def __init__(self, budget: Budget) -> None:
-        """Start with nothing spent."""
+    def __init__(self, budget: Budget, clock: Clock = SYSTEM) -> None:
+        """Start with nothing spent; calls that wait for money wait by ``clock``."""
         self._budget = budget
         self._booked = _NOTHING
         self._units: dict[str, _Unit] = {}
-        self._changed = threading.Condition()  # model calls reserve from worker threads, at the same time
+        self._changed = clock.condition()  # model calls reserve from worker threads, at the same time
 
     @property
     def caps_dollars(self) -> bool:

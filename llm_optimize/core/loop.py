@@ -13,9 +13,8 @@ is excluded, a failure without a score. Three candidates in a row that fail the 
 from __future__ import annotations
 
 import logging
-import pickle  # only its error is of interest
+import math
 import queue
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,10 +29,9 @@ from llm_optimize.core.ledger import UnitGuard
 from llm_optimize.core.metering import entered
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.plan import Ending, Plan
-from llm_optimize.core.protocols import Evaluators
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Failure, Usage
-from llm_optimize.core.workers import DaemonThreads, Inline, repeating
+from llm_optimize.core.workers import DaemonThreads, Evaluators, Inline, cannot_travel, repeating
 from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
@@ -64,7 +62,9 @@ class Loop:
         """Begin nothing yet."""
         self._journal = journal
         self._plan = plan
-        self._done: queue.SimpleQueue[tuple[Key, Future[Any]]] = queue.SimpleQueue()
+        self._clock = plan.clock
+        self._done = plan.clock.queue()  # of keys with their futures
+        self._look_by = plan.clock.monotonic() + _POLL_S  # when the clocks are looked at at the latest
         self._ready: deque[Candidate] = deque(journal.history.pending)
         self._work = Flight()
         self._early: dict[Key, Future[Any]] = {}  # done before their turn in the order that is repeated
@@ -75,7 +75,7 @@ class Loop:
         self._is_spent = False  # a proposal was refused for want of money; that for scoring what came is set aside
         self._is_broken = False  # a call was refused or failed: nothing more is begun, not even what ends a run
         alone = plan.parallel == 1 and plan.eval_timeout is None and plan.budget.seconds is None
-        self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads()
+        self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads(plan.clock)
         self._executor: Executor = plan.executor or self._own
         # A scope cannot travel to another process, so only executors that run threads of this one get it.
         self._scoped = isinstance(self._executor, (Inline, DaemonThreads, ThreadPoolExecutor))
@@ -83,7 +83,7 @@ class Loop:
     def run(self) -> Ending:
         """Go on until a rule says stop, then wait for what is in flight."""
         try:
-            with repeating(self._notice, self._plan.notice_after * _GLANCE):
+            with repeating(self._notice, self._plan.notice_after * _GLANCE, self._clock):
                 self._begin()
                 while self._work or self._is_paused():
                     self._arrive()
@@ -99,7 +99,7 @@ class Loop:
         """Begin whatever may be begun now: evaluations of waiting candidates first, then proposals."""
         self._begin_here()
         while said := self._plan.order.guidance_at(self._journal.position):
-            self._journal.record(replace(said, at=time.time()))
+            self._journal.record(replace(said, at=self._journal.now()))
             self._begin_here()
 
     def _begin_here(self) -> None:
@@ -109,9 +109,9 @@ class Loop:
         if not self._journal.history.opening and self._may(self._work.scoring):
             self._consult()
             self._ready.extendleft(reversed(record_injected(self._journal)))
-        while self._ready and self._work.scoring < self._plan.parallel and self._may_score():
+        while self._ready and self._work.scoring < self._plan.room() and self._may_score():
             self._evaluate(self._ready.popleft())
-        if self._ready and self._work.scoring < self._plan.parallel:
+        if self._ready and self._work.scoring < self._plan.room():
             self._plan.ledger.disinherit()
         while (again := self._due()) is not None and self._may(self._work.scoring):
             self._test_again(again)
@@ -125,7 +125,7 @@ class Loop:
         if consult is not None and consult.due(history, self._consulted):
             self._consulted = len(history.trials)
             for event in consult.ask(history):
-                self._journal.record(replace(event, at=time.time()))
+                self._journal.record(replace(event, at=self._journal.now()))
 
     def _may(self, in_flight: int) -> bool:
         """Say whether one more unit of work may begin beside ``in_flight``; the first reason against it stays."""
@@ -155,7 +155,7 @@ class Loop:
         """Return how many drafts to ask for now: as many as fit, 0 for none."""
         waiting = len(self._ready) + self._work.size
         history = self._journal.history
-        if waiting >= self._plan.parallel or (history.opening and waiting):
+        if waiting >= self._plan.room() or (history.opening and waiting):
             return 0
         limit = _FRUITLESS if history.next_id <= (history.problem.start is not None) else _FRUITLESS_LATER
         if not waiting and history.fruitless >= limit and self._reason is None:
@@ -166,18 +166,14 @@ class Loop:
 
     def _due(self) -> Again | None:
         """Return whom to test again during the search, if there is room."""
-        if self._reason is not None or self._work.scoring >= self._plan.parallel:
+        if self._reason is not None or self._work.scoring >= self._plan.room():
             return None
         return self._plan.retesting.due(self._journal.history, self._work.retests())
 
     def _ending(self) -> Again | None:
         """Return what to evaluate once the search is over, as far as the budget has room for it."""
         flying, history = self._work.retests(), self._journal.history
-        if (
-            len(flying) < len(self._work)
-            or len(flying) >= self._plan.parallel
-            or any(a.part == "again" for a in flying)
-        ):
+        if len(flying) < len(self._work) or len(flying) >= self._plan.room() or any(a.part == "again" for a in flying):
             return None
         if self._plan.budget(history.assuming(len(flying))) is not None:
             return None
@@ -224,7 +220,7 @@ class Loop:
             least, follow = (Usage(), scoring) if key[0] == "proposal" else (scoring, Usage())
             guard = UnitGuard(self._plan.ledger, name, least=least, follow=follow)
         scope = self._journal.scope(name, guard)
-        self._work.add(Work(key, size, scope, guard, time.monotonic(), again))
+        self._work.add(Work(key, size, scope, guard, self._clock.monotonic(), again))
         return scope
 
     def _score(self, key: Key, how: Callable[..., Any], scorer: Scorer, text: str, scope: Scope) -> None:
@@ -254,6 +250,8 @@ class Loop:
             return  # a candidate that was given up; its late answer does not count
         self._fold(work, future)
         self._close(work)
+        if self._clock.monotonic() >= self._look_by:  # results that come without a break must not hide them
+            self._look_at_clocks()
 
     def _next(self) -> tuple[Key, Future[Any]]:
         """Return a result: that whose turn it is, as far as an order is repeated and it is on its way.
@@ -262,20 +260,21 @@ class Loop:
             queue.Empty: none has come so far.
         """
         turn = self._plan.order.unit_at(self._journal.position)
-        while turn in self._work and turn not in self._early:
+        while not self._early or (turn in self._work and turn not in self._early):
             key, future = self._done.get(timeout=self._patience())
             self._early[key] = future
-        if not self._early:
-            return self._done.get(timeout=self._patience())
         key = turn if turn is not None and turn in self._early else next(iter(self._early))
         return key, self._early.pop(key)
 
     def _patience(self) -> float:
-        limit = self._plan.eval_timeout
-        began = self._work.first_scored()
-        if limit is None or began is None:
-            return _POLL_S
-        return max(0.0, min(_POLL_S, began + limit - time.monotonic()))
+        """Return the seconds until the clocks have to be looked at."""
+        now, limit, began = self._clock.monotonic(), self._plan.eval_timeout, self._work.first_scored()
+        late = self._look_by if limit is None or began is None else min(self._look_by, began + limit)
+        return max(0.0, min(late - now, self._seconds_left()))
+
+    def _seconds_left(self) -> float:
+        cap = self._plan.budget.seconds and self._plan.budget.raised(self._journal.history).seconds
+        return math.inf if cap is None else cap - self._journal.history.active_seconds(self._journal.now())
 
     def _fold(self, work: Work, future: Future[Any]) -> None:
         error = future.exception()
@@ -285,7 +284,7 @@ class Loop:
             refused = isinstance(error, BudgetExceeded) and work.proposes
             self._is_spent = refused and (self._is_spent or self._reason is None)
             self._fail(error)
-        elif error is not None and not work.proposes and _cannot_travel(error):
+        elif error is not None and not work.proposes and cannot_travel(error):
             msg = f"executor: func cannot be sent to its workers ({error}); define it at the top of a module"
             raise BadInput(msg) from error
         elif error is not None:
@@ -323,12 +322,14 @@ class Loop:
         candidate_id, account, again = work.key[1], work.scope.account, work.again
         if again is not None:
             serial = candidate_id
-            self._journal.record(Retold(again.candidate_id, outcome, serial, again.part, seconds, time.time(), account))
+            self._journal.record(
+                Retold(again.candidate_id, outcome, serial, again.part, seconds, self._journal.now(), account)
+            )
             return
         if isinstance(outcome, Failure) and self._is_start(candidate_id) and outcome.kind in _SCORER_FAULTS:
             self._fail(StartFailed(f"x0 failed to score ({outcome.kind}): {outcome.message}; mend x0 or the scorer"))
             return
-        self._journal.record(Told(candidate_id, outcome, seconds, time.time(), account))
+        self._journal.record(Told(candidate_id, outcome, seconds, self._journal.now(), account))
         self._reason = self._reason or self._alike.after(outcome)
 
     def _is_start(self, candidate_id: int) -> bool:
@@ -337,14 +338,15 @@ class Loop:
     # --- clocks ---------------------------------------------------------------------------------------------------
 
     def _look_at_clocks(self) -> None:
-        budget = self._plan.budget.raised(self._journal.history)
-        if budget.seconds is not None and self._journal.history.active_seconds(time.time()) >= budget.seconds:
-            self._reason = self._reason or f"budget seconds: {budget.seconds:g} s are up"
+        self._look_by = self._clock.monotonic() + _POLL_S
+        if self._seconds_left() <= 0:
+            cap = self._plan.budget.raised(self._journal.history).seconds
+            self._reason = self._reason or f"budget seconds: {cap:g} s are up"
             self._abandon()
             return
         for work in self._work:
             if not work.proposes:
-                self._look_at(work, time.monotonic() - work.began)
+                self._look_at(work, self._clock.monotonic() - work.began)
 
     def _look_at(self, work: Work, seconds: float) -> None:
         limit = self._plan.eval_timeout
@@ -359,7 +361,7 @@ class Loop:
     def _notice(self) -> None:
         """Name candidates that are long in the scorer; runs beside the owner's thread, which may be in the scorer."""
         for work in self._work:
-            seconds = time.monotonic() - work.began
+            seconds = self._clock.monotonic() - work.began
             if work.key[0] == "evaluation" and not work.noted and seconds >= self._plan.notice_after:
                 work.noted = True
                 _LOG.warning(_SLOW, work.key[1], seconds)
@@ -383,11 +385,6 @@ _SCORER_FAULTS = frozenset({"raised", "bad_score", "timeout"})
 
 def _name(kind: str, number: int) -> str:
     return f"{kind}/{number}"
-
-
-def _cannot_travel(error: BaseException) -> bool:
-    """Say whether a scorer, or what it returned, could not be pickled; CPython has three types for that."""
-    return isinstance(error, (pickle.PicklingError, AttributeError, TypeError)) and "pickle" in str(error)
 
 
 def _propose(proposer: Proposer, history: History, n: int, scope: Scope) -> Proposal:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llm_optimize.core.budget import Budget, usual_cost
 from llm_optimize.core.checks import check_whole
+from llm_optimize.core.clock import SYSTEM, Clock
 from llm_optimize.core.deciding import accepted_by_hand, checked, stopped_by_hand
 from llm_optimize.core.events import Guided, Proposed, Retold, Told
 from llm_optimize.core.journal import Journal
@@ -20,6 +20,7 @@ from llm_optimize.core.notebook import history_html
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.order import Order
 from llm_optimize.core.plan import Ending, Plan
+from llm_optimize.core.protocols import Roomy
 from llm_optimize.core.retesting import Retesting
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.stopping import AnyOf, Suspicious
@@ -63,7 +64,7 @@ class Study:
         stop: Stopper | None = None,
         budget: Budget | None = None,
         executor: Executor | None = None,
-        parallel: int = 1,
+        parallel: int | None = None,
         ideas: int = 1,
         seed: int = 0,
         eval_timeout: float | None = None,
@@ -75,6 +76,7 @@ class Study:
         final: Scorer | None = None,
         suspicious_above: float | None = None,
         consult: Consult | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
         """Check the numbers and keep the parts; the store is touched on first use.
 
@@ -87,7 +89,8 @@ class Study:
             stop: rules; without any and without a budget the study runs until interrupted.
             budget: caps on evaluations, tokens, dollars, seconds.
             executor: runs the scorer; by default the calling thread (``parallel=1``) or threads.
-            parallel: chains of propose-then-score kept in flight.
+            parallel: chains of propose-then-score kept in flight; None for one, or with an executor that knows its
+                workers for as many as keep them busy, as they come and go.
             ideas: drafts asked for in one proposal.
             seed: of everything random; a sequential study repeats exactly.
             eval_timeout: seconds after which a candidate is told as failed; its thread is left behind.
@@ -99,11 +102,15 @@ class Study:
             final: scores on sealed examples, called once each for the start and for the winner, after the search.
             suspicious_above: a score above it ends the run with its candidate for inspection.
             consult: asks a person every few evaluations; see :mod:`llm_optimize.core.consulting`.
+            clock: what the time is, and what waits for it; a simulation brings its own.
 
         Raises:
             BadInput: ``parallel``, ``ideas``, ``eval_timeout`` or ``noise`` makes no sense.
         """
-        check_whole("parallel", parallel, 1)
+        if parallel is None and not isinstance(executor, Roomy):
+            parallel = 1
+        if parallel is not None:
+            check_whole("parallel", parallel, 1)
         check_whole("ideas", ideas, 1)
         if eval_timeout is not None and not eval_timeout > 0:
             msg = f"eval_timeout is {eval_timeout!r} s: give more than 0, or None for no limit"
@@ -114,12 +121,12 @@ class Study:
         rules: list[Stopper] = [accepted_by_hand, stopped_by_hand]
         rules += [] if suspicious_above is None else [Suspicious(suspicious_above)]
         rules += [] if stop is None else [stop]
-        ledger = Ledger(budget or Budget())
+        ledger = Ledger(budget or Budget(), clock)
         self._plan = Plan(
             proposer, scorer, AnyOf(tuple(rules)), budget or Budget(), ledger, executor, parallel, ideas, eval_timeout,
-            notice_after, order or Order(), Retesting(policy(noise), final), consult,
+            notice_after, order or Order(), Retesting(policy(noise), final), consult, clock,
         )  # fmt: skip
-        self._journal = Journal(store, name, observers)
+        self._journal = Journal(store, name, observers, clock)
         self._is_open = False
         self._handed: set[int] = set()
         self._flying: list[Again] = []
@@ -237,7 +244,7 @@ class Study:
         """
         self._open()
         candidate_id = candidate if isinstance(candidate, int) else candidate.id
-        history, now = self._journal.history, time.time()
+        history, now = self._journal.history, self._journal.now()
         if any(one.id == candidate_id for one in history.pending):
             self._journal.record(Told(candidate_id, to_outcome(outcome), seconds, now))
             return
@@ -293,7 +300,7 @@ class Study:
     def _decide(self, event: Guided) -> None:
         self._open()
         self._journal.refresh()
-        self._journal.record(replace(checked(self._journal.history, event), at=time.time()))
+        self._journal.record(replace(checked(self._journal.history, event), at=self._journal.now()))
 
     def close(self, reason: str = "closed") -> None:
         """End the session and give the study up to others; a closed study opens again on use."""
@@ -320,7 +327,7 @@ class Study:
     def _open(self) -> None:
         if not self._is_open:
             journal = self._journal
-            self._journal = Journal(journal.store, journal.study, journal.observers)
+            self._journal = Journal(journal.store, journal.study, journal.observers, journal.clock)
             self._journal.open(self.problem, self._seed, self._settings)
             if self._plan.budget.caps_calls:
                 self._plan.ledger.owe(self._journal.unlogged())
@@ -329,7 +336,7 @@ class Study:
     def _propose_start(self) -> None:
         if self.problem.start is not None and self._journal.history.next_id == 0:
             start = Candidate(0, self.problem.start, origin="start")
-            self._journal.record(Proposed((start,), at=time.time()))
+            self._journal.record(Proposed((start,), at=self._journal.now()))
 
     def _again(self, *, ending: bool) -> Sequence[Candidate]:
         """Return a candidate that is to be evaluated once more, if there is one, and note that it is on its way."""

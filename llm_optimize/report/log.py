@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.events import Opened, Proposed, Retold, Told
-from llm_optimize.core.folding import Folding, read_folding
+from llm_optimize.core.folding import Folding
 from llm_optimize.core.protocols import ExchangeLog, Shelving
 from llm_optimize.core.trace import Trace
 from llm_optimize.errors import BadInput
@@ -22,7 +22,7 @@ from llm_optimize.report.lineage import ancestry
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from llm_optimize.core.events import Event
     from llm_optimize.core.history import History
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from llm_optimize.core.types import Trial
     from llm_optimize.llm.exchanges import Exchange
 
-__all__ = ["Log", "Moment", "read_log"]
+__all__ = ["Log", "Moment", "Reading", "read_log"]
 
 _MOST = 20_000  # trials, and exchanges, that a report holds; of more, the best and the latest
 _BEST = 10  # one part in so many of those shown are the best
+_PAGE = 1000  # events fetched at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,117 @@ class Log:
     left_out: str = ""
 
 
+class Reading:
+    """A study's log on its way to a report: what is new is taken in where the last reading ended; for one thread."""
+
+    def __init__(self, store: Store, name: str, most: int = _MOST, *, anew: bool = True) -> None:
+        """Read nothing yet.
+
+        Args:
+            store: where the study is.
+            name: of the study.
+            most: trials that are shown.
+            anew: read everything; otherwise begin with the snapshot that the store may keep of a long study, whose
+                course has fewer moments.
+        """
+        self._store, self._name, self._most = store, name, most
+        self._ends = _Ends(most)
+        self._folding = Folding(store, name, trace=Trace(stride=1))
+        if not anew and isinstance(store, Shelving):
+            begun = Folding(store, name)
+            if begun.sequence:
+                self._folding = begun
+                _put_outer(self._ends, store, name, begun, most)
+
+    @property
+    def history(self) -> History:
+        """The log folded, as far as it was read."""
+        return self._folding.history
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last event that was read."""
+        return self._folding.sequence
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the sessions so far were started with, a later one over an earlier one."""
+        found: dict[str, Any] = {}
+        for event in self._ends.events():
+            if isinstance(event, Opened):
+                found |= event.settings
+        return found
+
+    def read(self, watch: Callable[[int, Event, History], object] | None = None, most: int | None = None) -> None:
+        """Take in what the log holds beyond this.
+
+        Args:
+            watch: called after each event with its number and the history so far, which must not be kept: it changes.
+            most: events; None takes all.
+
+        Raises:
+            StoreError: an event cannot be read; the next call begins with it.
+        """
+
+        def see(event: Event, history: History) -> None:
+            self._ends.add(event)
+            if watch is not None:
+                watch(self._folding.sequence, event, history)
+
+        self._folding.read(self._store if most is None else _Some(self._store, most), see)
+
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Return what its models were asked and what they answered; may be called from another thread."""
+        store = self._store
+        return tuple(islice(exchanges(store, self._name), _MOST)) if isinstance(store, ExchangeLog) else ()
+
+    def log(self, said: tuple[Exchange, ...]) -> Log:
+        """Return what a report shows of it so far.
+
+        Args:
+            said: as :meth:`exchanges` returns it.
+
+        Raises:
+            BadInput: the store holds no study of that name.
+        """
+        events, history = self._ends.events(), self.history
+        if not events:
+            msg = f"study {self._name!r} is not in the store: `llm-optimize list` shows those that are"
+            raise BadInput(msg)
+        scores = self._folding.scores
+        trials, left_out = _shown(history, scores, self._most)
+        failed = scores.count(-math.inf) if left_out else sum(trial.score is None for trial in trials)
+        where = str(getattr(self._store, "path", ""))
+        moments = _moments(self._folding.trace, self._most)
+        return Log(self._name, events, history, moments, said, where, self.settings, trials, failed, left_out)
+
+
+def _put_outer(ends: _Ends, shelf: Shelving, name: str, folding: Folding, most: int) -> None:
+    """Take in what is kept of a long log that was folded before, without reading the rest of it."""
+    last = folding.sequence
+    after = max(2 * most, last - most - sum(number > last - 2 * most for number in folding.rare))
+    wanted = [*range(1, min(last, 2 * most) + 1), *(number for number in folding.rare if 2 * most < number <= after)]
+    for some in (*_pages(wanted), *_pages(range(after + 1, last + 1))):
+        fetched = shelf.fetch(name, some)
+        for number in some:
+            ends.add(fetched[number])
+
+
+def _pages(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[at : at + _PAGE] for at in range(0, len(numbers), _PAGE))
+
+
+class _Some:
+    """A store of which a few events at a time are read."""
+
+    def __init__(self, store: Store, most: int) -> None:
+        self._store, self._most = store, most
+        self.append, self.studies = store.append, store.studies
+
+    def read(self, study: str, after: int = 0) -> Iterable[tuple[int, Event]]:
+        return islice(self._store.read(study, after), self._most)
+
+
 def read_log(store: Store, name: str, most: int = _MOST) -> Log:
     """Read a study; nothing is written.
 
@@ -107,42 +219,12 @@ def read_log(store: Store, name: str, most: int = _MOST) -> Log:
         BadInput: the store holds no study of that name.
         StoreError: its log is damaged.
     """
-    folding = read_folding(store, name)
-    if not folding.sequence:
-        msg = f"study {name!r} is not in the store: `llm-optimize list` shows those that are"
-        raise BadInput(msg)
-    if isinstance(store, Shelving) and len(folding.history.trials) > most:
-        events = _outer_events(store, store, name, folding, most)
-    else:
-        ends = _Ends(most)
-        folding = Folding(store, name, trace=Trace(stride=1))
-        folding.read(store, ends.add)
-        events = ends.events()
-    history, scores = folding.history, folding.scores
-    kept = tuple(islice(exchanges(store, name), _MOST)) if isinstance(store, ExchangeLog) else ()
-    settings: dict[str, Any] = {}
-    for event in events:
-        if isinstance(event, Opened):
-            settings |= event.settings
-    trials, left_out = _shown(history, scores, most)
-    failed = scores.count(-math.inf) if left_out else sum(trial.score is None for trial in trials)
-    where = str(getattr(store, "path", ""))
-    return Log(name, events, history, _moments(folding.trace, most), kept, where, settings, trials, failed, left_out)
-
-
-def _outer_events(store: Store, shelf: Shelving, name: str, folding: Folding, most: int) -> tuple[Event, ...]:
-    """Return what :class:`_Ends` keeps of a long log, without reading the rest of it."""
-    last, ends = folding.sequence, _Ends(most)
-    for _, event in islice(store.read(name), 2 * most):
-        ends.add(event)
-    after = max(2 * most, last - most - sum(number > last - 2 * most for number in folding.rare))
-    between = [number for number in folding.rare if 2 * most < number <= after]
-    fetched = shelf.fetch(name, between)
-    for number in between:
-        ends.add(fetched[number])
-    for _, event in store.read(name, after):
-        ends.add(event)
-    return ends.events()
+    reading = Reading(store, name, most, anew=False)
+    reading.read()
+    if len(reading.history.trials) <= most:  # what is shown whole is read whole
+        reading = Reading(store, name, most)
+        reading.read()
+    return reading.log(reading.exchanges())
 
 
 def _moments(trace: Trace, most: int) -> tuple[Moment, ...]:
@@ -175,14 +257,18 @@ def _shown(history: History, scores: array[float], most: int) -> tuple[tuple[Tri
         return tuple(history.trials), ""
     few = most // _BEST
     best = nlargest(few, range(told), key=scores.__getitem__)
-    known = {trial.id: trial for trial in (history.trials[place] for place in sorted({0, *best}))}
-    for id_ in [] if history.best is None else ancestry(history, history.best.id):
-        if (trial := history.trial(id_)) is not None:
-            known[id_] = trial
-    latest = history.recent(most - few)
-    there = {trial.id for trial in latest}
-    shown = (*sorted((one for one in known.values() if one.id not in there), key=lambda one: one.id), *latest)
+    line = [] if history.best is None else ancestry(history, history.best.id)
+    chosen = [*(history.trials[place] for place in sorted({0, *best})), *map(history.trial, line)]
+    shown = _with_latest([one for one in chosen if one is not None], history, most - few)
     return shown, f"of {told} trials the {few} best and the latest {most - few} are shown, and what the best came from"
+
+
+def _with_latest(chosen: Iterable[Trial], history: History, latest: int) -> tuple[Trial, ...]:
+    """Return those chosen, the best, and the latest, each once, in the order of their arrival."""
+    known = {trial.id: trial for trial in (*chosen, *(() if history.best is None else (history.best,)))}
+    last = history.recent(latest)
+    there = {trial.id for trial in last}
+    return (*sorted((one for one in known.values() if one.id not in there), key=lambda one: one.id), *last)
 
 
 class _Ends:

@@ -10,6 +10,7 @@ __all__ = [
     "KEPT_FOLD",
     "KEYS",
     "LAST",
+    "LASTS",
     "OF_KINDS",
     "OVERVIEW",
     "READ",
@@ -23,6 +24,8 @@ APPEND = "SELECT llm_optimize.append(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 ANNOUNCE = "SELECT llm_optimize.announce(%s)"
 
 LAST = "SELECT id, last, token FROM llm_optimize.studies WHERE name = %s"
+
+LASTS = "SELECT name, last FROM llm_optimize.studies WHERE name = ANY(%s::text[])"
 
 READ = """
 SELECT seq, kind, body FROM llm_optimize.events WHERE study = %s AND seq > %s AND seq <= %s ORDER BY seq LIMIT %s
