@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.cli.wording import one_line, score_text
 from llm_optimize.core.events import Opened
-from llm_optimize.core.folding import read_folding
+from llm_optimize.core.folding import Folding
 from llm_optimize.core.growing import folded
 from llm_optimize.errors import BadInput
 from llm_optimize.stores.opening import default_path
@@ -112,6 +112,7 @@ class StudyEvents:
         """Read nothing yet."""
         self._store = store
         self._name = name
+        self._folding: Folding | None = None
 
     def __iter__(self) -> Iterator[Event]:
         """Yield the events, oldest first."""
@@ -119,7 +120,7 @@ class StudyEvents:
 
     def latest(self, most: int) -> Iterator[Event]:
         """Yield the latest events, at most so many, oldest first."""
-        last = read_folding(self._store, self._name).sequence
+        last = self._folded().sequence
         return (event for _, event in self._store.read(self._name, max(0, last - most)))
 
     @property
@@ -131,7 +132,14 @@ class StudyEvents:
     @property
     def history(self) -> History:
         """The history that the log leads to; from the snapshot on, where there is one."""
-        return read_folding(self._store, self._name).history
+        return self._folded().history
+
+    def _folded(self) -> Folding:
+        """Return the folding up to the log's present end: a second look reads what came since the first."""
+        if self._folding is None:
+            self._folding = Folding(self._store, self._name)
+        self._folding.read(self._store)
+        return self._folding
 
 
 def study_events(path: Location, name: str) -> tuple[AnyStore, StudyEvents]:

@@ -196,10 +196,6 @@ def _load_rows(rows: Sequence[Any]) -> Account:
     return Account({(role, model): Usage(*usage) for role, model, usage in rows})
 
 
-def _load_account(body: dict[str, Any]) -> Account:
-    return _load_rows(body.get("account", ()))
-
-
 def _dump_tools(tools: tuple[ToolUse, ...]) -> dict[str, Any]:
     return {"tools": [[use.name, use.arguments, use.result, use.ok, use.seconds] for use in tools]} if tools else {}
 
@@ -280,33 +276,56 @@ def _load_number(value: float | str) -> float:
     return float(value) if isinstance(value, str) else value
 
 
-def _load_outcome(body: dict[str, Any]) -> Outcome:
-    usage = Usage(*body["usage"])
+def _load_costs(body: dict[str, Any]) -> tuple[Usage, Account]:
+    """Return the cost of a unit of work, and by whom; a cost that one model made alone is one object in both."""
+    numbers, rows = body["usage"], body.get("account", ())
+    usage = _NO_COST if numbers == _NO_NUMBERS else Usage(*numbers)
+    if not rows:
+        return usage, _NO_ACCOUNT
+    if len(rows) == 1 and rows[0][2] == numbers:
+        return usage, Account({(rows[0][0], rows[0][1]): usage})
+    return usage, _load_rows(rows)
+
+
+def _load_outcome(body: dict[str, Any], usage: Usage) -> Outcome:
     if "failure" in body:
         return Failure(body["failure"], body["message"], usage)
-    metrics = {name: _load_number(value) for name, value in body["metrics"].items()}
-    examples = tuple(_load_number(value) for value in body["examples"])
-    return Evaluation(body["score"], body["feedback"], metrics, examples, usage, tuple(body.get("answers", ())))
+    metrics, examples = body["metrics"], body["examples"]
+    if metrics:
+        metrics = {name: _load_number(value) for name, value in metrics.items()}
+    scores = tuple([_load_number(value) for value in examples]) if examples else ()
+    return Evaluation(body["score"], body["feedback"], metrics, scores, usage, tuple(body.get("answers", ())))
 
 
 def _load_told(body: dict[str, Any]) -> Told:
-    return Told(body["id"], _load_outcome(body), body["seconds"], body["at"], _load_account(body))
+    usage, account = _load_costs(body)
+    return Told(body["id"], _load_outcome(body, usage), body["seconds"], body["at"], account)
 
 
 def _load_retold(body: dict[str, Any]) -> Retold:
-    outcome, account = _load_outcome(body), _load_account(body)
+    usage, account = _load_costs(body)
+    outcome = _load_outcome(body, usage)
     return Retold(body["id"], outcome, body["serial"], body["part"], body["seconds"], body["at"], account)
 
 
 def _load_proposed(body: dict[str, Any]) -> Proposed:
-    candidates = tuple(Candidate(**{**one, "others": tuple(one.get("others", ()))}) for one in body["candidates"])
-    tools = tuple(ToolUse(*use) for use in body.get("tools", ()))
-    usage, account = Usage(*body["usage"]), _load_account(body)
+    candidates = tuple([_load_candidate(one) for one in body["candidates"]])
+    tools = tuple([ToolUse(*use) for use in body["tools"]]) if "tools" in body else ()
+    usage, account = _load_costs(body)
     lessons, arm = _load_lessons(body.get("lessons")), body.get("arm", "")
     return Proposed(candidates, usage, body["slot"], body["note"], body["at"], account, tools, lessons, arm)
 
 
+def _load_candidate(body: dict[str, Any]) -> Candidate:
+    if len(body) == len(_USUAL) and "others" not in body:
+        return Candidate(body["id"], body["text"], body["idea"], body["origin"], body["parent"])
+    return Candidate(**{**body, "others": tuple(body.get("others", ()))})
+
+
 _DECODER = json.JSONDecoder()
+_NO_COST, _NO_ACCOUNT = Usage(), Account()
+_NO_NUMBERS = _dump_usage(_NO_COST)
+_USUAL = ("id", "text", "idea", "origin", "parent")  # what every candidate is written with
 
 _DUMPERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "opened": _dump_opened,

@@ -16,9 +16,9 @@ from llm_optimize.core.account import Account
 from llm_optimize.core.arms import Arm, after_proposed, after_told, gain
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.hand import Hand
-from llm_optimize.core.leaders import Leaders, ranked
+from llm_optimize.core.leaders import Leaders
 from llm_optimize.core.ordinals import first_free, including
-from llm_optimize.core.past import Past, Record
+from llm_optimize.core.past import Past, Record, digest
 from llm_optimize.core.types import Candidate, Learned, Outcome, Problem, Trial, Usage
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class History:
         Where repeated scores differ, they are ranked by their lower confidence bounds.
         """
         known = self._leaders.top(k, self.sigma)
-        return ranked(enumerate(self.trials), k, self.sigma) if known is None else known
+        return [trial for _, trial in self.trials.ranked(k, self.sigma)] if known is None else known
 
     def recent(self, k: int) -> list[Trial]:
         """Return the last ``k`` told trials, oldest first; O(k)."""
@@ -293,8 +293,7 @@ class History:
     def _after_proposed(self, event: Proposed) -> History:
         record = self._own_record()
         for candidate in event.candidates:
-            if record.first(text := same_text(candidate.text)) is None:
-                record.first_by_text[text] = candidate.id
+            record.first_by_digest.setdefault(digest(same_text(candidate.text)), candidate.id)
             if event.arm:
                 record.arm_by_id[candidate.id] = event.arm
         brought = bool(event.candidates)
@@ -396,4 +395,6 @@ def _joined(history: History, trial: Trial, *, overruled: bool = False) -> Histo
     leaders = history._leaders.retested(trial, position)  # noqa: SLF001 - as above
     again = history._again + 1  # noqa: SLF001 - as above
     joined = replace(history, _again=again, _leaders=leaders, _settled=False)
+    if leaders.is_scarce:
+        joined = replace(joined, _leaders=leaders.refilled(joined.trials))
     return replace(joined, best=joined.first())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.clock import SYSTEM, Clock, Steady
 from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, Told
-from llm_optimize.core.folding import Folding
+from llm_optimize.core.folding import LEAST, Folding
 from llm_optimize.core.history import History
 from llm_optimize.core.metering import Scope
 from llm_optimize.core.protocols import ExchangeLog, Listener, Ownable, ReplyLog
@@ -17,7 +17,7 @@ from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from llm_optimize.core.chat import Piece
     from llm_optimize.core.events import Event
@@ -28,13 +28,30 @@ if TYPE_CHECKING:
 __all__ = ["Journal"]
 
 _LOG = logging.getLogger("llm_optimize")
+_TOGETHER = 1000  # numbers of units that are looked for at once
+_AHEAD = 20_000  # units that a session may have had in flight beyond the first that is missing
 
 
 class Journal:
     """A study's log while this process owns it; used by the owner's thread only."""
 
-    def __init__(self, store: Store, study: str, observers: Sequence[Observer] = (), clock: Clock = SYSTEM) -> None:
-        """Touch nothing yet; :meth:`open` does."""
+    def __init__(
+        self,
+        store: Store,
+        study: str,
+        observers: Sequence[Observer] = (),
+        clock: Clock = SYSTEM,
+        least: int = LEAST,
+    ) -> None:
+        """Touch nothing yet; :meth:`open` does.
+
+        Args:
+            store: where the log is.
+            study: its name.
+            observers: see each event once it is written.
+            clock: tells when an event is logged.
+            least: events after which the past is put on the shelf, and a snapshot kept.
+        """
         self.clock = clock
         self.now = Steady(clock).time
         """Tells the seconds since the epoch at which an event is logged; they never jump while the study is open."""
@@ -42,6 +59,7 @@ class Journal:
         self.study = study
         self.replies = store if isinstance(store, ReplyLog) else None
         self._folding: Folding | None = None
+        self._least = least
         self.observers = tuple(observers)
         watching: Sequence[object] = self.observers  # functions, of which an object may be more
         self._hearing = [one.hear for one in watching if isinstance(one, Listener)]
@@ -75,9 +93,8 @@ class Journal:
             self.store.claim(self.study)
             self._owned = True
         try:
-            self._folding = Folding(self.store, self.study)
+            self._folding = Folding(self.store, self.study, self._least, keeping=True)
             self._folding.read(self.store)
-            self._folding.keep()
             self._folding.history = replace(self._folding.history, now=self.now)
             if self._sequence:
                 self._check_same(problem)
@@ -152,11 +169,25 @@ class Journal:
         known = {unit: account.total for unit, account in self.history.unfinished.items()}
         kept: dict[str, Usage] = {}
         if isinstance(self.replies, ExchangeLog):
-            for key in self.replies.keys(self.study):
+            for key in dict.fromkeys(key for some in self._begun() for key in self.replies.keys(self.study, some)):
                 unit = "/".join(key.split("/", 2)[:2])
                 if self._is_open(unit):
                     kept[unit] = kept.get(unit, Usage()) + _cost(self.replies.recall(self.study, key))
         return known | {unit: usage for unit, usage in kept.items() if usage.tokens > _tokens(known.get(unit))}
+
+    def _begun(self) -> Iterator[str]:
+        """Yield with what the keys of replies begin whose unit of work may be unlogged, however many are logged.
+
+        Units are begun with the lowest free numbers, so those in flight are among the next ones.
+        """
+        yield from (f"evaluation/{candidate.id}/" for candidate in self.history.pending)
+        firsts = (("proposal", self.history.free_slots(1)[0]), ("retest", self.history.free_serial()))
+        for kind, first in firsts:
+            if first < _TOGETHER:
+                yield f"{kind}/"
+            else:  # a number begins with the digits before its last three
+                last = (first + _AHEAD) // _TOGETHER
+                yield from (f"{kind}/{digits}" for digits in range(first // _TOGETHER, last + 1))
 
     def _is_open(self, unit: str) -> bool:
         kind, _, number = unit.partition("/")
@@ -176,8 +207,6 @@ class Journal:
     def _fold(self, sequence: int, event: Event) -> None:
         if self._folding is not None:
             self._folding.fold(sequence, event)
-            if self._folding.settle():
-                self._folding.keep()
         for observer in self.observers:
             try:
                 observer(event)

@@ -15,12 +15,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from llm_optimize.core.past import Past
     from llm_optimize.core.types import Trial
 
-__all__ = ["Leaders", "ranked"]
+__all__ = ["Leaders", "Standing", "ranked"]
 
 _KEPT = 64  # of the best; more than these are sorted anew
 _CAUTION = 1.0  # standard errors below its mean at which a candidate is ranked
+
+_SCARCE = 16
+
+Standing = tuple[float, int, int]
+"""Of a trial with a score: the score, how many evaluations brought one, and the position."""
 
 _Row = tuple[float, int, "Trial"]  # (score turned round, position, trial): sorts the best first, the earlier of equals
 
@@ -41,9 +47,10 @@ class Leaders:
 
     def plus(self, trial: Trial, position: int) -> Leaders:
         """Return the leaders after one more trial; O(1)."""
-        if trial.score is None:
+        score, rows = trial.score, self.rows
+        if score is None or (self.cut and rows and (-score, position) > rows[-1][:2]):
             return self
-        rows, cut = self._placed(self.rows, (-trial.score, position, trial))
+        rows, cut = self._placed(rows, (-score, position, trial))
         return Leaders(rows, self.tested, cut)
 
     def retested(self, trial: Trial, position: int) -> Leaders:
@@ -65,6 +72,16 @@ class Leaders:
         insort(more, row, key=_place)
         return tuple(more[:_KEPT]), self.cut or len(more) > _KEPT
 
+    @property
+    def is_scarce(self) -> bool:
+        """Whether so many of the best have fallen back that further ones have to be looked for."""
+        return self.cut and len(self.rows) < _SCARCE
+
+    def refilled(self, trials: Past) -> Leaders:
+        """Return the leaders as if no trial had ever fallen back; O(n), which some fifty that fall back pay for."""
+        rows = tuple((-(trial.score or 0), at, trial) for at, trial in trials.ranked(_KEPT, None))
+        return Leaders(rows, self.tested, self.cut and len(rows) == _KEPT)
+
     def as_of(self, told: int) -> Leaders:
         """Return the leaders among the first ``told`` trials, no score having changed since."""
         rows, tested = (tuple(row for row in some if row[1] < told) for some in (self.rows, self.tested))
@@ -84,14 +101,11 @@ class Leaders:
         return [trial for *_, trial in best]
 
 
-def ranked(trials: Iterable[tuple[int, Trial]], k: int, sigma: float | None) -> list[Trial]:
-    """Return the ``k`` best of (position, trial), best first, the earlier of equals first; O(n log k)."""
-
-    def key(row: tuple[int, Trial]) -> tuple[float, int]:
-        position, trial = row
-        return _CAUTION * (sigma or 0.0) / math.sqrt(max(trial.n, 1)) - (trial.score or 0), position
-
-    return [trial for _, trial in heapq.nsmallest(k, (row for row in trials if row[1].score is not None), key=key)]
+def ranked(standings: Iterable[Standing], k: int, sigma: float | None) -> list[int]:
+    """Return the positions of the ``k`` best, best first, the earlier of equals first; O(n log k)."""
+    caution = _CAUTION * (sigma or 0.0)
+    keyed = ((caution / math.sqrt(n) - score if caution else -score, position) for score, n, position in standings)
+    return [position for _, position in heapq.nsmallest(k, keyed)]
 
 
 def _place(row: _Row) -> tuple[float, int]:

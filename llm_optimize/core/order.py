@@ -21,6 +21,7 @@ __all__ = ["Order", "takes_place"]
 
 _GUIDED = "guided"
 _DECIDED = "decided"
+_RESULTS = (Told, Retold, Guided)  # a tuple: made anew, the union of them would cost more than the look at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Order:
 
 def takes_place(event: Event) -> bool:
     """Return whether an event is a step in the course: the result of a unit of work, or guidance."""
-    return isinstance(event, Told | Retold | Guided) or (isinstance(event, Proposed) and event.slot >= 0)
+    return isinstance(event, _RESULTS) or (isinstance(event, Proposed) and event.slot >= 0)
 
 
 def _step(event: Event) -> tuple[str, int | str]:

@@ -5,17 +5,32 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, overload
 
+from llm_optimize.core.leaders import ranked
 from llm_optimize.core.types import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from llm_optimize.core.leaders import Standing
     from llm_optimize.core.shelf import Shelf
     from llm_optimize.core.types import Candidate
 
-__all__ = ["Past", "Record"]
+__all__ = ["Past", "Record", "digest"]
+
+
+def digest(text: str) -> int:
+    """Return 64 bits that stand for a text.
+
+    Two different texts among a million share them with a probability of 3e-8; then the second is taken for the first.
+
+    Example:
+        >>> digest("a") == digest("a") != digest("b")
+        True
+    """
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 class Record:
@@ -28,7 +43,7 @@ class Record:
     """
 
     __slots__ = (
-        "arm_by_id", "first_by_text", "later", "overruled", "pooled", "position_by_id", "retold", "shelf", "shelved",
+        "arm_by_id", "first_by_digest", "later", "overruled", "pooled", "position_by_id", "retold", "shelf", "shelved",
         "shelved_changes", "shelved_ids", "told_at", "trials", "version",
     )  # fmt: skip
 
@@ -37,7 +52,8 @@ class Record:
         self.shelf = shelf
         self.shelved, self.shelved_ids, self.shelved_changes = shelved
         self.trials: list[Trial] = []
-        self.first_by_text: dict[str, int] = {}
+        self.first_by_digest: dict[int, int] = {}
+        """By digest of its text: the first candidate that has it, those on the shelf too; in the order of their ids."""
         self.position_by_id: dict[int, int] = {}
         self.arm_by_id: dict[int, str] = {}
         """By candidate: the arm that proposed it, where one did."""
@@ -58,7 +74,7 @@ class Record:
         shelved = min(told, self.shelved), min(next_id, self.shelved_ids), min(retests, self.shelved_changes)
         twin = Record(self.shelf, shelved)
         twin.trials = self.trials[: max(0, told - self.shelved)]
-        twin.first_by_text = {text: id_ for text, id_ in self.first_by_text.items() if id_ < next_id}
+        twin.first_by_digest = {key: id_ for key, id_ in self.first_by_digest.items() if id_ < next_id}
         twin.position_by_id = {id_: position for id_, position in self.position_by_id.items() if position < told}
         twin.arm_by_id = {id_: arm for id_, arm in self.arm_by_id.items() if id_ < next_id}
         for position, versions in self.later.items():
@@ -89,6 +105,18 @@ class Record:
         for position in range(max(start, self.shelved), stop):
             yield self.at(position, retests)
 
+    def standings(self, told: int, retests: int) -> Iterator[Standing]:
+        """Yield what the first ``told`` trials with a score have reached after so many re-tests; none is fetched."""
+        if self.shelf is not None:
+            for row in self.shelf.standings(min(told, self.shelved), min(retests, self.shelved_changes)):
+                if row[2] not in self.later:
+                    yield row
+        later = (at for at in self.later if at < min(told, self.shelved))
+        for at in (*later, *range(self.shelved, told)):
+            trial = self.at(at, retests)
+            if trial.score is not None:
+                yield trial.score, trial.n, at
+
     def position(self, candidate_id: int) -> int | None:
         """Return where the trial of a candidate is, or None; O(1)."""
         if self.shelf is not None and candidate_id < self.shelved_ids:
@@ -99,8 +127,7 @@ class Record:
 
     def first(self, text: str) -> int | None:
         """Return the id of the first candidate with this text, or None."""
-        found = self.shelf.first(text) if self.shelf is not None else None
-        return found if found is not None and found < self.shelved_ids else self.first_by_text.get(text)
+        return self.first_by_digest.get(digest(text))
 
     def arm(self, candidate_id: int) -> str:
         """Return the arm that proposed a candidate, empty for none."""
@@ -148,6 +175,16 @@ class Past(Sequence[Trial]):
         """
         there = self[position].candidate
         return there is candidate or (position < self._record.shelved and there == candidate)
+
+    def ranked(self, k: int, sigma: float | None) -> list[tuple[int, Trial]]:
+        """Return the ``k`` best scored trials with their positions, best first, the earlier of equals first.
+
+        Args:
+            k: how many.
+            sigma: the standard deviation of one evaluation, to rank by lower confidence bounds; None by scores.
+        """
+        places = ranked(self._record.standings(self._length, self._retests), k, sigma)
+        return [(place, self._record.at(place, self._retests)) for place in places]
 
     def onward(self, start: int) -> Iterator[Trial]:
         """Yield the trials from a position on, oldest first, holding few of them in memory at a time."""

@@ -98,16 +98,22 @@ class Shelving(Protocol):
         """
         ...
 
-    def keep_fold(self, study: str, body: bytes) -> None:
-        """Keep the bytes in place of those kept before.
+    def keep_fold(self, study: str, head: bytes, part: bytes, number: int) -> None:
+        """Keep a snapshot, all of it or nothing: the parts before are kept, the head takes the place of the last one.
+
+        Args:
+            study: its name.
+            head: what is small and another each time.
+            part: what came since the part before it.
+            number: of the part, 1, 2, ...; those with this number and behind it are dropped.
 
         Raises:
-            StoreError: they could not be written.
+            StoreError: it could not be written.
         """
         ...
 
-    def kept_fold(self, study: str) -> bytes | None:
-        """Return the bytes kept, or None."""
+    def kept_fold(self, study: str) -> Sequence[bytes]:
+        """Return the head and the parts in order; nothing where no snapshot is kept."""
         ...
 
     def twin(self) -> Shelving:

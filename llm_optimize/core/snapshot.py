@@ -1,13 +1,13 @@
 """A folded log as bytes: written now and then, so that opening a long study need not fold all of it again.
 
-A snapshot is a convenience that may be lost: whatever does not fit (another version of this package, another log, a
-damaged byte) makes :func:`restored` return None, and the log is folded from its beginning. It is JSON and columns of
-numbers, nothing that runs.
+It consists of a small head, written anew each time, and of parts (:mod:`llm_optimize.core.part`), each written once:
+to go on with a long snapshot costs what came since. It is a convenience that may be lost: whatever does not fit
+(another version of this package, another log, a damaged byte) makes :func:`restored` return None, and the log is folded
+from its beginning. It is JSON and columns of numbers, nothing that runs.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import zlib
 from array import array
@@ -20,21 +20,23 @@ from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, dump, lo
 from llm_optimize.core.hand import Hand
 from llm_optimize.core.history import History
 from llm_optimize.core.leaders import Leaders
+from llm_optimize.core.part import Part, packed, shelved, unpacked
 from llm_optimize.core.past import Record
-from llm_optimize.core.shelf import Columns, Run, Shelf
-from llm_optimize.core.types import Candidate, Learned, Problem, Tally, Usage
+from llm_optimize.core.shelf import Columns, Shelf
+from llm_optimize.core.trace import Trace
+from llm_optimize.core.types import Candidate, Learned, Problem, Usage
 from llm_optimize.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llm_optimize.core.account import Account
     from llm_optimize.core.events import Event
     from llm_optimize.core.types import Outcome
 
-__all__ = ["Snapshot", "checksum", "restored"]
+__all__ = ["Snapshot", "checksum", "mark", "restored"]
 
-_FORMAT = 1  # to be raised whenever an event is folded differently, so that what was folded before is folded again
+_FORMAT = 2  # to be raised whenever an event is folded differently, so that what was folded before is folded again
 _SHAPE = [
     _FORMAT,
     sys.byteorder,
@@ -59,6 +61,9 @@ class Snapshot:
         last: the checksum of that event.
         position: results and words of guidance up to there.
         made: by id of each candidate without an outcome: the sequence number of its proposal.
+        parts: of each part that the shelf was put together from: its checksum.
+        trace: how the study went.
+        rare: sequence numbers of the events that are neither proposals nor outcomes.
     """
 
     history: History
@@ -66,87 +71,65 @@ class Snapshot:
     last: str
     position: int
     made: Mapping[int, int]
+    parts: Sequence[str]
+    trace: Trace
+    rare: array[int]
 
     def packed(self) -> bytes:
-        """Return the bytes; :func:`restored` is the inverse."""
+        """Return the head's bytes, which with those of the parts :func:`restored` makes the same of."""
         history, record = self.history, self.history._record  # noqa: SLF001 - this file is the history's other form
         if record.shelf is None or record.trials or record.shelved_ids != history.next_id or record.later:
             msg = "only a history whose trials are all on a shelf has a snapshot"
             raise ValueError(msg)
-        columns = record.shelf.columns
-        arrays: list[array[Any]] = [columns.told, columns.made, columns.ids, columns.places, columns.arms]
-        arrays += [part for run in columns.runs for part in (run.digests, run.ids)]
-        arrays += [array("q", record.told_at), array("q", record.retold), array("q", record.overruled)]
-        arrays += [array("q", [row[0] for row in record.pooled]), array("d", [row[1] for row in record.pooled])]
+        trace = self.trace
         head = {
             "shape": _SHAPE, "sequence": self.sequence, "last": self.last, "position": self.position,
-            "made": list(self.made.items()), "arrays": [[part.typecode, len(part)] for part in arrays],
-            "names": columns.names, "history": _state(history),
-            "versions": [
-                [position, [[number, [t.n, t.mean, t.squares, t.failed], why] for number, t, why in rows]]
-                for position, rows in columns.versions.items()
-            ],
+            "made": list(self.made.items()), "parts": list(self.parts), "trace": [trace.stride, trace.seen, trace.last],
+            "names": record.shelf.columns.names, "history": _state(history),
         }  # fmt: skip
-        packer = zlib.compressobj(1)
-        parts = [json.dumps(head).encode(), b"\n", *(part.tobytes() for part in arrays if part)]
-        body = b"".join([*(packer.compress(part) for part in parts), packer.flush()])
-        return blake2b(body, digest_size=16).digest() + body
+        return packed(head)
 
 
-def restored(body: bytes, shelf: Shelf) -> Snapshot | None:
+def mark(part: bytes) -> str:
+    """Return by what a head knows its parts."""
+    return part[:16].hex()
+
+
+def restored(bodies: Sequence[bytes], fetch: Callable[[Sequence[int]], Mapping[int, Event]]) -> Snapshot | None:
     """Return what was packed, or None for what cannot be used.
 
     Args:
-        body: the bytes.
-        shelf: an empty one, whose ``fetch`` looks into the log that the snapshot is of.
+        bodies: the head and the parts.
+        fetch: returns the events of the log that the snapshot is of, by sequence number.
     """
-    if blake2b(body[16:], digest_size=16).digest() != body[:16]:
-        return None
     try:
-        head, _, rest = _parted(zlib.decompress(body[16:]))
-        fields_ = json.loads(head)
-        if fields_["shape"] != _SHAPE:
+        head, _ = unpacked(bodies[0])
+        if head["shape"] != _SHAPE or head["parts"] != [mark(one) for one in bodies[1 : len(head["parts"]) + 1]]:
             return None
-        events = shelf.fetch([fields_["sequence"]])
-        if checksum(events[fields_["sequence"]]) != fields_["last"]:
+        if checksum(fetch([head["sequence"]])[head["sequence"]]) != head["last"]:
             return None
-        return _rebuilt(fields_, _arrays(fields_["arrays"], rest), shelf)
+        return _rebuilt(head, [Part.restored(one) for one in bodies[1 : len(head["parts"]) + 1]], fetch)
     except (KeyError, TypeError, ValueError, IndexError, StoreError, zlib.error):
         return None
 
 
-def _parted(body: bytes) -> tuple[bytes, int, memoryview]:
-    """Return the first line, its length, and the rest without a copy."""
-    end = body.index(b"\n")
-    return body[:end], end, memoryview(body)[end + 1 :]
-
-
-def _arrays(kinds: Sequence[tuple[str, int]], rest: memoryview) -> list[array[Any]]:
-    found, at = [], 0
-    for kind, length in kinds:
-        part = array(kind)
-        size = length * part.itemsize
-        part.frombytes(rest[at : at + size])
-        found.append(part)
-        at += size
-    return found
-
-
-def _rebuilt(head: dict[str, Any], arrays: list[array[Any]], empty: Shelf) -> Snapshot:
-    *first, told_at, retold, overruled, degrees, squares = arrays
-    versions = {
-        position: [(number, Tally(*tally), why) for number, tally, why in rows] for position, rows in head["versions"]
-    }
-    runs = tuple(Run(digests, ids) for digests, ids in zip(first[5::2], first[6::2], strict=True))
-    told, made_at, ids, places, arms = first[:5]
-    columns = Columns(told, made_at, ids, places, arms, tuple(head["names"]), runs, versions)
-    shelf, state = Shelf(empty.fetch, columns), head["history"]
-    record = Record(shelf, (len(columns.told), state["next_id"], len(told_at)))
-    record.told_at, record.retold, record.overruled = told_at.tolist(), retold.tolist(), overruled.tolist()
-    record.pooled = list(zip(degrees.tolist(), squares.tolist(), strict=True))
-    made = dict(head["made"])
+def _rebuilt(
+    head: dict[str, Any], parts: Sequence[Part], fetch: Callable[[Sequence[int]], Mapping[int, Event]]
+) -> Snapshot:
+    columns, state, made = shelved(Columns(), parts, tuple(head["names"]), 0), head["history"], dict(head["made"])
+    shelf = Shelf(fetch, columns)
+    trace, rare = Trace(*head["trace"]), array("q")
+    record = Record(shelf, (len(columns.told), state["next_id"], sum(len(part.told_at) for part in parts)))
+    for part in parts:
+        record.first_by_digest.update(zip(part.digests, part.firsts, strict=True))
+        record.told_at.extend(part.told_at)
+        record.retold.extend(part.retold)
+        record.overruled.extend(part.overruled)
+        record.pooled.extend(zip(part.degrees, part.squares, strict=True))
+        trace.extend(part.trace)
+        rare.extend(part.rare)
     history = _history(state, record, _pending(made, shelf))
-    return Snapshot(history, head["sequence"], head["last"], head["position"], made)
+    return Snapshot(history, head["sequence"], head["last"], head["position"], made, head["parts"], trace, rare)
 
 
 def _pending(made: Mapping[int, int], shelf: Shelf) -> tuple[Candidate, ...]:

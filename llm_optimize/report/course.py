@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.events import Retold
-from llm_optimize.core.types import Evaluation
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -48,12 +45,14 @@ def course(moments: Sequence[Moment]) -> dict[str, list[Any]]:
 
 
 def _add(columns: _Columns, moment: Moment) -> None:
-    event, best, sigma, usage = moment.event, moment.best, moment.sigma, moment.usage
-    columns.trial.append(event.candidate_id)
-    columns.score.append(event.outcome.score if isinstance(event.outcome, Evaluation) else None)
-    columns.part.append(_PARTS.index(event.part) if isinstance(event, Retold) else 0)
+    sigma = moment.sigma
+    columns.trial.append(moment.trial)
+    columns.score.append(moment.score)
+    columns.part.append(moment.part)
     columns.seconds.append(round(moment.seconds, 2))
-    columns.tokens.append(usage.tokens)
-    columns.dollars.append(round(usage.dollars, 6))
-    columns.best.append(best.score if best else None)
-    columns.half.append(_NORMAL * sigma / math.sqrt(max(best.n, 1)) if best and sigma else None)
+    columns.tokens.append(moment.tokens)
+    columns.dollars.append(round(moment.dollars, 6))
+    columns.best.append(moment.best_score)
+    columns.half.append(
+        _NORMAL * sigma / math.sqrt(max(moment.best_n, 1)) if moment.best is not None and sigma else None
+    )

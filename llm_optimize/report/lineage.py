@@ -58,7 +58,8 @@ def lineage(history: History, trials: Iterable[Trial] | None = None, most: int =
 
 def _important(history: History, trials: Sequence[Trial], best: Sequence[int], most: int) -> set[int]:
     kept = set(best[-most:])
-    for trial in ranked(enumerate(trials), most, history.sigma):
+    standings = ((one.score, one.tally.n or 1, at) for at, one in enumerate(trials) if one.score is not None)
+    for trial in (trials[at] for at in ranked(standings, most, history.sigma)):
         if (room := most - len(kept)) <= 0:
             break
         # With a candidate all its ancestors are kept, so a line need be followed only up to one, or past the room.

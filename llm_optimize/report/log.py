@@ -6,34 +6,35 @@ Of a long study a report holds a part: a page with a million rows is of no use t
 from __future__ import annotations
 
 import math
-from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from heapq import nlargest
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.events import Opened, Proposed, Retold, Told
 from llm_optimize.core.folding import Folding
-from llm_optimize.core.protocols import ExchangeLog
-from llm_optimize.core.types import Evaluation
+from llm_optimize.core.protocols import ExchangeLog, Shelving
+from llm_optimize.core.trace import Trace
 from llm_optimize.errors import BadInput
 from llm_optimize.llm.exchanges import exchanges
+from llm_optimize.report.lineage import ancestry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from array import array
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from llm_optimize.core.events import Event
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import Store
-    from llm_optimize.core.types import Trial, Usage
+    from llm_optimize.core.types import Trial
     from llm_optimize.llm.exchanges import Exchange
 
 __all__ = ["Log", "Moment", "Reading", "read_log"]
 
 _MOST = 20_000  # trials, and exchanges, that a report holds; of more, the best and the latest
 _BEST = 10  # one part in so many of those shown are the best
-_TOP = 64  # best ones that a history knows without going through all
+_PAGE = 1000  # events fetched at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,28 @@ class Moment:
     """How a study stood right after an evaluation.
 
     Attributes:
-        event: the evaluation's outcome.
-        best: the best trial by then, as it was known then.
-        sigma: the pooled standard deviation of one evaluation; None while nothing was repeated.
-        usage: what had been spent.
+        trial: id of the candidate that was evaluated.
+        score: None for a failure.
+        part: what the evaluation was for, index into :data:`llm_optimize.core.trace.PARTS`.
         seconds: for how long sessions had been open.
+        tokens: that had been spent.
+        dollars: that had been spent.
+        best: id of the best trial by then, None for none.
+        best_score: its score, as it was known then.
+        best_n: how often it had been scored.
+        sigma: the pooled standard deviation of one evaluation; None while nothing was repeated.
     """
 
-    event: Told | Retold
-    best: Trial | None
-    sigma: float | None
-    usage: Usage
+    trial: int
+    score: float | None
+    part: int
     seconds: float
+    tokens: int
+    dollars: float
+    best: int | None
+    best_score: float | None
+    best_n: int
+    sigma: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Log:
         events: its log, oldest first, at least one; of a long one the proposals and outcomes of its ends alone.
         history: the log folded.
         moments: one for each evaluation, repeated ones included, in the order of their outcomes; of very many each
-            second one, or fourth, and so on.
+            second one, or fourth, and so on, and those after which another candidate was the best.
         exchanges: what its models were asked and what they answered; empty where the store keeps none.
         where: the store's path; empty for a store in memory.
         settings: what the sessions were started with, a later one over an earlier one.
@@ -95,16 +106,17 @@ class Reading:
             store: where the study is.
             name: of the study.
             most: trials that are shown.
-            anew: read everything; otherwise begin with the snapshot that the store may keep of a long study, so that
-                the course of scores begins there too.
+            anew: read everything; otherwise begin with the snapshot that the store may keep of a long study, whose
+                course has fewer moments.
         """
         self._store, self._name, self._most = store, name, most
-        self._folding = Folding(store, name, anew=anew)
-        if self._folding.sequence and not isinstance(store, _ByKind):
-            self._folding = Folding(store, name, anew=True)
-        self._ends, self._course, self._scores = _Ends(most), _Course(most), array("d")
-        self._before = len(self._folding.history.trials)
-        self._whole = not self._folding.sequence
+        self._ends = _Ends(most)
+        self._folding = Folding(store, name, trace=Trace(stride=1))
+        if not anew and isinstance(store, Shelving):
+            begun = Folding(store, name)
+            if begun.sequence:
+                self._folding = begun
+                _put_outer(self._ends, store, name, begun, most)
 
     @property
     def history(self) -> History:
@@ -119,7 +131,6 @@ class Reading:
     @property
     def settings(self) -> dict[str, Any]:
         """What the sessions so far were started with, a later one over an earlier one."""
-        self._look_back()
         found: dict[str, Any] = {}
         for event in self._ends.events():
             if isinstance(event, Opened):
@@ -138,7 +149,7 @@ class Reading:
         """
 
         def see(event: Event, history: History) -> None:
-            self._take(event, history)
+            self._ends.add(event)
             if watch is not None:
                 watch(self._folding.sequence, event, history)
 
@@ -158,44 +169,31 @@ class Reading:
         Raises:
             BadInput: the store holds no study of that name.
         """
-        self._look_back()
         events, history = self._ends.events(), self.history
         if not events:
             msg = f"study {self._name!r} is not in the store: `llm-optimize list` shows those that are"
             raise BadInput(msg)
-        trials, left_out = self._shown(history)
-        failed = self._scores.count(-math.inf) if left_out else sum(trial.score is None for trial in trials)
+        scores = self._folding.scores
+        trials, left_out = _shown(history, scores, self._most)
+        failed = scores.count(-math.inf) if left_out else sum(trial.score is None for trial in trials)
         where = str(getattr(self._store, "path", ""))
-        moments = tuple(self._course.moments)
+        moments = _moments(self._folding.trace, self._most)
         return Log(self._name, events, history, moments, said, where, self.settings, trials, failed, left_out)
 
-    def _look_back(self) -> None:
-        """Fetch what people said and what sessions began with before the snapshot; it takes a while in a long log."""
-        if not self._whole and isinstance(self._store, _ByKind):
-            self._ends.precede(self._store.of_kinds(self._name, "opened", "guided", "stopped"))
-        self._whole = True
 
-    def _take(self, event: Event, history: History) -> None:
-        self._ends.add(event)
-        if isinstance(event, Told):
-            self._scores.append(event.outcome.score if isinstance(event.outcome, Evaluation) else -math.inf)
-        if isinstance(event, Told | Retold):
-            self._course.add(event, history)
-
-    def _shown(self, history: History) -> tuple[tuple[Trial, ...], str]:
-        if not self._before:
-            return _shown(history, self._scores, self._most)
-        trials, few = history.trials, min(_TOP, self._most // _BEST)
-        shown = _with_latest((trials[0], *history.top(few)), history, self._most - few)
-        return shown, (
-            f"of {len(trials)} trials the {few} best and the latest {self._most - few} are shown; the course of scores "
-            f"and the count of failures begin with trial {self._before + 1}; `llm-optimize report` reads everything"
-        )
+def _put_outer(ends: _Ends, shelf: Shelving, name: str, folding: Folding, most: int) -> None:
+    """Take in what is kept of a long log that was folded before, without reading the rest of it."""
+    last = folding.sequence
+    after = max(2 * most, last - most - sum(number > last - 2 * most for number in folding.rare))
+    wanted = [*range(1, min(last, 2 * most) + 1), *(number for number in folding.rare if 2 * most < number <= after)]
+    for some in (*_pages(wanted), *_pages(range(after + 1, last + 1))):
+        fetched = shelf.fetch(name, some)
+        for number in some:
+            ends.add(fetched[number])
 
 
-@runtime_checkable
-class _ByKind(Protocol):
-    def of_kinds(self, study: str, *kinds: str) -> list[Event]: ...
+def _pages(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[at : at + _PAGE] for at in range(0, len(numbers), _PAGE))
 
 
 class _Some:
@@ -221,9 +219,35 @@ def read_log(store: Store, name: str, most: int = _MOST) -> Log:
         BadInput: the store holds no study of that name.
         StoreError: its log is damaged.
     """
-    reading = Reading(store, name, most)
+    reading = Reading(store, name, most, anew=False)
     reading.read()
+    if len(reading.history.trials) <= most:  # what is shown whole is read whole
+        reading = Reading(store, name, most)
+        reading.read()
     return reading.log(reading.exchanges())
+
+
+def _moments(trace: Trace, most: int) -> tuple[Moment, ...]:
+    """Return a moment for each row, or for each second, fourth, ... and each that brought another best."""
+    places, stride = trace.places, 1
+    rows: Iterable[int] = range(len(places))
+    while sum(1 for _ in rows) > 2 * most and stride <= trace.seen:
+        stride *= 2
+        rows = [row for row in rows if places[row] < 0 or places[row] % stride == 0]
+    return tuple(_moment(trace, row) for row in rows)
+
+
+def _moment(trace: Trace, row: int) -> Moment:
+    best = trace.best[row]
+    return Moment(
+        trace.ids[row], _known(trace.scores[row]), trace.parts[row], trace.seconds[row], trace.tokens[row],
+        trace.dollars[row], None if best < 0 else best, _known(trace.best_scores[row]), trace.best_n[row],
+        _known(trace.sigmas[row]),
+    )  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _shown(history: History, scores: array[float], most: int) -> tuple[tuple[Trial, ...], str]:
@@ -233,9 +257,10 @@ def _shown(history: History, scores: array[float], most: int) -> tuple[tuple[Tri
         return tuple(history.trials), ""
     few = most // _BEST
     best = nlargest(few, range(told), key=scores.__getitem__)
-    chosen = [history.trials[place] for place in sorted({0, *best})]
-    shown = _with_latest(chosen, history, most - few)
-    return shown, f"of {told} trials the {few} best and the latest {most - few} are shown"
+    line = [] if history.best is None else ancestry(history, history.best.id)
+    chosen = [*(history.trials[place] for place in sorted({0, *best})), *map(history.trial, line)]
+    shown = _with_latest([one for one in chosen if one is not None], history, most - few)
+    return shown, f"of {told} trials the {few} best and the latest {most - few} are shown, and what the best came from"
 
 
 def _with_latest(chosen: Iterable[Trial], history: History, latest: int) -> tuple[Trial, ...]:
@@ -265,40 +290,6 @@ class _Ends:
         else:
             self._other.append((self._seen, event))
 
-    def precede(self, events: Iterable[Event]) -> None:
-        """Put events before all others, but for those that are there already."""
-        there = [event for event in self.events() if not isinstance(event, Proposed | Told | Retold)]
-        self._first[:0] = [event for event in events if event not in there]
-
     def events(self) -> tuple[Event, ...]:
         later = sorted([*self._last, *self._other], key=lambda row: row[0])
         return (*self._first, *(event for _, event in later))
-
-
-class _Course:
-    """A moment for each evaluation, or for each second, fourth, ... and each that brought another best."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.moments: list[Moment] = []
-        self._places: list[int] = []  # of each moment among all evaluations; -1 for one that stays in any case
-        self._seen = 0
-        self._stride = 1
-        self._best = -1
-
-    def add(self, event: Told | Retold, history: History) -> None:
-        best = -1 if history.best is None else history.best.id
-        changed, self._best = best != self._best, best
-        if changed or self._seen % self._stride == 0:
-            seconds = history.active_seconds()
-            self.moments.append(Moment(event, history.best, history.sigma, history.usage, seconds))
-            self._places.append(-1 if changed else self._seen)
-            if len(self.moments) > 2 * self._most:
-                self._thin()
-        self._seen += 1
-
-    def _thin(self) -> None:
-        self._stride *= 2
-        kept = [place < 0 or place % self._stride == 0 for place in self._places]
-        self.moments = [moment for moment, keep in zip(self.moments, kept, strict=True) if keep]
-        self._places = [place for place, keep in zip(self._places, kept, strict=True) if keep]

@@ -1,4 +1,4 @@
-"""The fifth step of the schema: for studies that have become long.
+"""The fifth and the sixth step of the schema: for studies that have become long.
 
 A step is never changed after the fact, so its statements stand here whole, whatever earlier ones share with them.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["m005_long"]
+__all__ = ["m005_long", "m006_parts"]
 
 
 def m005_long(connection: sqlite3.Connection) -> None:
@@ -22,6 +22,24 @@ def m005_long(connection: sqlite3.Connection) -> None:
     """
     for statement in _STATEMENTS:
         connection.execute(statement.replace("@scores", _SCORES))
+
+
+def m006_parts(connection: sqlite3.Connection) -> None:
+    """Let what a log was folded to be written in parts: the head is number 0.
+
+    What was kept in one piece is dropped, and the log read once more.
+    """
+    connection.execute("DROP TABLE folds")
+    connection.execute(
+        """
+        CREATE TABLE folds (
+            study INTEGER NOT NULL REFERENCES studies (id),
+            number INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            PRIMARY KEY (study, number)
+        )
+        """
+    )
 
 
 _SCORES = """

@@ -14,7 +14,8 @@ import secrets
 import time
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, LiteralString, Self
 from uuid import UUID
 
 from llm_optimize.core.events import Event, Guided, Retold, Stopped, Told, dump, load
@@ -22,6 +23,7 @@ from llm_optimize.core.history import History
 from llm_optimize.core.types import Evaluation
 from llm_optimize.core.verdict import best_score
 from llm_optimize.errors import StoreError, StudyOwned
+from llm_optimize.stores import postgres_queries as queries
 from llm_optimize.stores.listing import StudyInfo
 from llm_optimize.stores.postgres_address import Address, Timing
 from llm_optimize.stores.postgres_connection import PostgresConnection
@@ -29,12 +31,13 @@ from llm_optimize.stores.postgres_leases import Leases
 from llm_optimize.stores.postgres_waiting import LOOK_AGAIN_S, Announcements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import psycopg
 
 __all__ = ["PostgresStore"]
 
+_LAST = "\U0010ffff"  # no key holds it, so that those with a prefix lie between the prefix and that with this
 _PAGE = 512  # events fetched at a time
 _CLOSING_S = 1.0  # how long a store that is closed tries to reach a server that is away
 
@@ -91,9 +94,9 @@ class PostgresStore:
 
         def work(connection: psycopg.Connection) -> int:
             with connection.pipeline() as pipeline:  # both are on their way before the first is answered
-                appended = connection.execute(_APPEND, row)
+                appended = connection.execute(queries.APPEND, row)
                 pipeline.sync()
-                connection.execute(_ANNOUNCE, (study,))
+                connection.execute(queries.ANNOUNCE, (study,))
             [(sequence,)] = appended.fetchall()
             return int(sequence)
 
@@ -109,7 +112,7 @@ class PostgresStore:
                 builds on, and this one must not begin anything more. After :meth:`release` it may read again.
             StoreError: the server or an event cannot be read.
         """
-        rows = self._connection.run(lambda connection: connection.execute(_LAST, (study,)).fetchall())
+        rows = self._connection.run(lambda connection: connection.execute(queries.LAST, (study,)).fetchall())
         for number, last, token in rows:
             mine = self._leases.token(study)
             if mine is not None and mine != token:
@@ -126,8 +129,39 @@ class PostgresStore:
         Raises:
             StoreError: the server or one of these events cannot be read.
         """
-        rows = self._connection.run(lambda connection: connection.execute(_OF_KINDS, (study, list(kinds))).fetchall())
+        rows = self._connection.run(partial(_asked, queries.OF_KINDS, (study, list(kinds))))
         return [self._loaded(study, sequence, kind, body) for sequence, kind, body in rows]
+
+    def fetch(self, study: str, sequences: Sequence[int]) -> dict[int, Event]:
+        """Return the events with these sequence numbers; those that the log does not hold are missing.
+
+        Raises:
+            StoreError: the server or one of these events cannot be read.
+        """
+        wanted = sorted(set(sequences))
+        found: dict[int, Event] = {}
+        for row in ((study, wanted[at : at + _PAGE]) for at in range(0, len(wanted), _PAGE)):
+            rows = self._connection.run(partial(_asked, queries.FETCH, row))
+            found.update((sequence, self._loaded(study, sequence, kind, body)) for sequence, kind, body in rows)
+        return found
+
+    def keep_fold(self, study: str, head: bytes, part: bytes, number: int) -> None:
+        """Keep a snapshot, in one transaction: a head, and a part behind those that are there.
+
+        Raises:
+            StudyOwned: as :meth:`append`.
+            StoreError: it could not be written; then what was kept before is.
+        """
+        row = (study, self._leases.token(study), head, part, number)
+        self._connection.run(lambda connection: connection.execute(queries.KEEP_FOLD, row))
+
+    def kept_fold(self, study: str) -> list[bytes]:
+        """Return the head and the parts in order; nothing where no snapshot is kept."""
+        return [bytes(body) for (body,) in self._connection.run(partial(_asked, queries.KEPT_FOLD, (study,)))]
+
+    def twin(self) -> PostgresStore:
+        """Return another store on the same database, with a connection of its own; it stays open when this closes."""
+        return PostgresStore(self.address.conninfo, self.address.timing)
 
     def wait(self, study: str, after: int = 0, timeout: float | None = None) -> bool:
         """Return True as soon as the study holds an event behind ``after``, and False when ``timeout`` is over.
@@ -160,14 +194,14 @@ class PostgresStore:
 
         def look(connection: psycopg.Connection) -> tuple[dict[str, int] | None, float]:
             behind = known()
-            rows = connection.execute(_LASTS, (list(behind),)).fetchall()
+            rows = connection.execute(queries.LASTS, (list(behind),)).fetchall()
             return {name: last for name, last in rows if last > behind[name]} or None, LOOK_AGAIN_S
 
         return self._announcements.until(look, timeout) or {}
 
     def studies(self) -> tuple[str, ...]:
         """Return the names of all studies, oldest first."""
-        rows = self._connection.run(lambda connection: connection.execute(_STUDIES).fetchall())
+        rows = self._connection.run(lambda connection: connection.execute(queries.STUDIES).fetchall())
         return tuple(name for (name,) in rows)
 
     def overview(self) -> tuple[StudyInfo, ...]:
@@ -175,7 +209,7 @@ class PostgresStore:
 
         It reads a row for each study, and the log of those where candidates were evaluated again or decided about.
         """
-        rows = self._connection.run(lambda connection: connection.execute(_OVERVIEW).fetchall())
+        rows = self._connection.run(lambda connection: connection.execute(queries.OVERVIEW).fetchall())
         return tuple(self._info(*row) for row in rows)
 
     def remember(self, study: str, key: str, body: str) -> None:
@@ -196,16 +230,17 @@ class PostgresStore:
         """
         bodies = [body.encode("utf-8", "surrogatepass") for body in entries.values()]  # a paid reply is kept as it came
         row = (study, self._leases.token(study), list(entries), bodies)
-        self._connection.run(lambda connection: connection.execute(_REMEMBER, row))
+        self._connection.run(lambda connection: connection.execute(queries.REMEMBER, row))
 
     def recall(self, study: str, key: str) -> str | None:
         """Return the body under ``key``, or None."""
-        rows = self._connection.run(lambda connection: connection.execute(_RECALL, (study, key)).fetchall())
+        rows = self._connection.run(lambda connection: connection.execute(queries.RECALL, (study, key)).fetchall())
         return bytes(rows[0][0]).decode("utf-8", "surrogatepass") if rows else None
 
     def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
         """Return the keys that begin with ``prefix``, in the order in which they were first written."""
-        rows = self._connection.run(lambda connection: connection.execute(_KEYS, (study, prefix)).fetchall())
+        row = (study, prefix, prefix + _LAST)
+        rows = self._connection.run(lambda connection: connection.execute(queries.KEYS, row).fetchall())
         return tuple(key for (key,) in rows)
 
     def claim(self, study: str) -> None:
@@ -250,7 +285,7 @@ class PostgresStore:
 
     def _page(self, number: int, after: int, last: int) -> list[tuple[Any, ...]]:
         row = (number, after, last, _PAGE)
-        return self._connection.run(lambda connection: connection.execute(_READ, row).fetchall())
+        return self._connection.run(lambda connection: connection.execute(queries.READ, row).fetchall())
 
     def _loaded(self, study: str, sequence: int, kind: str, body: str) -> Event:
         try:
@@ -270,6 +305,10 @@ class PostgresStore:
         return StudyInfo(
             name, trials, best, session.reason if isinstance(session, Stopped) else None, opened, updated, pid
         )
+
+
+def _asked(query: LiteralString, row: Sequence[Any], connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute(query, row).fetchall()
 
 
 def _new_key() -> UUID:
@@ -299,46 +338,3 @@ def _shut(connection: PostgresConnection, announcements: Announcements, leases: 
         leases.release_all()
     finally:
         connection.close()
-
-
-_APPEND = "SELECT llm_optimize.append(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-
-_ANNOUNCE = "SELECT llm_optimize.announce(%s)"
-
-_LAST = "SELECT id, last, token FROM llm_optimize.studies WHERE name = %s"
-
-_LASTS = "SELECT name, last FROM llm_optimize.studies WHERE name = ANY(%s::text[])"
-
-_READ = """
-SELECT seq, kind, body FROM llm_optimize.events WHERE study = %s AND seq > %s AND seq <= %s ORDER BY seq LIMIT %s
-"""
-
-_OF_KINDS = """
-SELECT seq, kind, body FROM llm_optimize.events
-WHERE study = (SELECT id FROM llm_optimize.studies WHERE name = %s) AND kind = ANY(%s::text[]) ORDER BY seq
-"""
-
-_STUDIES = "SELECT name FROM llm_optimize.studies WHERE last > 0 ORDER BY id"
-
-_REMEMBER = "SELECT llm_optimize.remember(%s, %s, %s::text[], %s::bytea[])"
-
-_RECALL = """
-SELECT body FROM llm_optimize.replies
-WHERE study = (SELECT id FROM llm_optimize.studies WHERE name = %s) AND key = %s
-"""
-
-_KEYS = """
-SELECT key FROM llm_optimize.replies
-WHERE study = (SELECT id FROM llm_optimize.studies WHERE name = %s) AND starts_with(key, %s)
-ORDER BY place
-"""
-
-_OVERVIEW = """
-SELECT
-    name, trials, best, decided, session.kind, session.body, opened_at, updated_at,
-    CASE WHEN lease_until > clock_timestamp() THEN pid END
-FROM llm_optimize.studies
-LEFT JOIN llm_optimize.events AS session ON session.study = studies.id AND session.seq = studies.session
-WHERE last > 0
-ORDER BY studies.id
-"""

@@ -176,7 +176,30 @@ CREATE FUNCTION llm_optimize.release(p_study text, p_token uuid) RETURNS void LA
 $$;
 """.replace("@taken_over", TAKEN_OVER).replace("@channel", CHANNEL)
 
-STEPS: Sequence[str] = (_TABLES + _FUNCTIONS,)
+_FOLDS = """
+-- What a log was folded to: number 0 is the head, the parts follow. It may be deleted at any time.
+CREATE TABLE llm_optimize.folds (
+    study bigint NOT NULL REFERENCES llm_optimize.studies (id),
+    number bigint NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (study, number)
+);
+
+-- Keys by what they begin with, whatever the database's collation is.
+CREATE INDEX replies_by_beginning ON llm_optimize.replies (study, key text_pattern_ops);
+
+CREATE FUNCTION llm_optimize.keep_fold(p_study text, p_token uuid, p_head bytea, p_part bytea, p_number bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    mine llm_optimize.studies := llm_optimize.locked(p_study);
+BEGIN
+    PERFORM llm_optimize.refuse_former_owner(mine, p_token);
+    DELETE FROM llm_optimize.folds WHERE study = mine.id AND (number >= p_number OR number = 0);
+    INSERT INTO llm_optimize.folds VALUES (mine.id, p_number, p_part), (mine.id, 0, p_head);
+END $$;
+"""
+
+STEPS: Sequence[str] = (_TABLES + _FUNCTIONS, _FOLDS)
 """Every step, oldest first; a database's version is the number of steps it has taken."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "APPEND",
+    "DROP_FOLDS",
     "EXTEND",
     "FETCH",
     "KEEP_FOLD",
@@ -43,9 +44,11 @@ SELECT seq, kind, body, texts FROM events WHERE study = (SELECT id FROM studies 
 ORDER BY seq
 """
 
-KEEP_FOLD = "INSERT INTO folds (study, body) VALUES (?, ?) ON CONFLICT (study) DO UPDATE SET body = excluded.body"
+DROP_FOLDS = "DELETE FROM folds WHERE study = ? AND (number >= ? OR number = 0)"
 
-KEPT_FOLD = "SELECT body FROM folds WHERE study = (SELECT id FROM studies WHERE name = ?)"
+KEEP_FOLD = "INSERT INTO folds (study, number, body) VALUES (?, ?, ?)"
+
+KEPT_FOLD = "SELECT body FROM folds WHERE study = (SELECT id FROM studies WHERE name = ?) ORDER BY number"
 
 STUDIES = """
 SELECT name FROM studies WHERE EXISTS (SELECT 1 FROM events WHERE events.study = studies.id) ORDER BY id
@@ -57,8 +60,7 @@ RECALL = "SELECT body FROM replies WHERE study = (SELECT id FROM studies WHERE n
 
 KEYS = """
 SELECT key FROM replies
-WHERE study = (SELECT id FROM studies WHERE name = ?) AND substr(key, 1, ?) = ?
-ORDER BY rowid
+WHERE study = (SELECT id FROM studies WHERE name = ?) AND key >= ? AND key < ? ORDER BY rowid
 """
 
 OVERVIEW = """

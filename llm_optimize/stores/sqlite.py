@@ -36,6 +36,7 @@ from llm_optimize.core.types import Evaluation
 from llm_optimize.errors import BadInput, StoreError
 from llm_optimize.stores import queries
 from llm_optimize.stores.connection import Connection, Durability
+from llm_optimize.stores.importing import Importing
 from llm_optimize.stores.listing import StudyInfo
 from llm_optimize.stores.owners import Owner, Owners
 from llm_optimize.stores.texts import joined, parted, texts_of, wanted, written
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteStore"]
 
+_LAST = "\U0010ffff"  # no key holds it, so that those with a prefix lie between the prefix and that with this
 _KNOWN = 4096  # keys of the reply log that are remembered as written
 _AT_ONCE = 4096  # events written in one transaction where many are
 _PAGE = 256  # events fetched at a time: a read holds this many in memory, and the connection only while fetching
@@ -116,7 +118,8 @@ class SQLiteStore:
     def extend(self, study: str, events: Iterable[Event]) -> int:
         """Write many events durably, some thousands to a transaction; return the last sequence number, 0 without any.
 
-        For logs that come from elsewhere: a study that runs appends its events one by one.
+        For logs that come from elsewhere: a study that runs appends its events one by one. Of a long log a snapshot
+        is kept on the way.
 
         Raises:
             StoreError: one could not be written; what came some thousands before it is in the file.
@@ -124,7 +127,7 @@ class SQLiteStore:
         with self._connection.use() as connection:
             number = self._number(connection, study)
             [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
-        coming = iter(events)
+        coming, importing = iter(events), Importing(self, study)
         while some := list(islice(coming, _AT_ONCE)):
             with self._connection.transaction() as connection:
                 [(last,)] = connection.execute(queries.LAST, (study,)).fetchall()
@@ -133,6 +136,7 @@ class SQLiteStore:
                     rows.append((number, sequence, *_row(left), written(connection, texts)))
                 connection.executemany(queries.EXTEND, rows)
                 last = first + len(rows) - 1
+            importing.wrote(first, some)
         return int(last or 0)
 
     def read(self, study: str, after: int = 0) -> Iterator[tuple[int, Event]]:
@@ -176,20 +180,23 @@ class SQLiteStore:
         query = queries.OF_KINDS.format(",".join("?" * len(kinds)))
         return [event for _, event in self._events(study, query, (study, *kinds))]
 
-    def keep_fold(self, study: str, body: bytes) -> None:
-        """Keep the bytes in place of those kept before.
+    def keep_fold(self, study: str, head: bytes, part: bytes, number: int) -> None:
+        """Keep a snapshot, in one transaction: a head, and a part behind those that are there.
 
         Raises:
-            StoreError: they could not be written.
+            StoreError: it could not be written; then what was kept before is.
         """
         with self._connection.use() as connection:
-            connection.execute(queries.KEEP_FOLD, (self._number(connection, study), body))
+            place = self._number(connection, study)
+        with self._connection.transaction() as connection:
+            connection.execute(queries.DROP_FOLDS, (place, number))
+            connection.executemany(queries.KEEP_FOLD, [(place, number, part), (place, 0, head)])
 
-    def kept_fold(self, study: str) -> bytes | None:
-        """Return the bytes kept, or None."""
+    def kept_fold(self, study: str) -> list[bytes]:
+        """Return the head and the parts in order; nothing where no snapshot is kept."""
         with self._connection.use() as connection:
             rows = connection.execute(queries.KEPT_FOLD, (study,)).fetchall()
-        return rows[0][0] if rows and isinstance(rows[0][0], bytes) else None
+        return [body for (body,) in rows if isinstance(body, bytes)]
 
     def twin(self) -> SQLiteStore:
         """Return another store on the same file, with a connection of its own; it stays open when this one closes."""
@@ -243,7 +250,7 @@ class SQLiteStore:
     def keys(self, study: str, prefix: str = "") -> tuple[str, ...]:
         """Return the keys that begin with ``prefix``, in the order in which they were first written."""
         with self._connection.use() as connection:
-            rows = connection.execute(queries.KEYS, (study, len(prefix), prefix)).fetchall()
+            rows = connection.execute(queries.KEYS, (study, prefix, prefix + _LAST)).fetchall()
         return tuple(key for (key,) in rows)
 
     def claim(self, study: str) -> None:

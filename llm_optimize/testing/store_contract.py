@@ -8,21 +8,27 @@ Subclass :class:`StoreContract` in a test file and give it the fixture ``store``
             with MyStore(tmp_path / "log") as store:
                 yield store
 
-Tests of :class:`~llm_optimize.core.protocols.ReplyLog` and :class:`~llm_optimize.core.protocols.Ownable` are skipped
-for a store that does not offer them.
+Tests of :class:`~llm_optimize.core.protocols.ReplyLog`, :class:`~llm_optimize.core.protocols.Shelving` and
+:class:`~llm_optimize.core.protocols.Ownable` are skipped for a store that does not offer them.
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
 from llm_optimize.core.events import Event, Guided, Opened, Proposed, Stopped, Told
-from llm_optimize.core.protocols import ExchangeLog, Ownable, ReplyLog, Store
+from llm_optimize.core.folding import Folding
+from llm_optimize.core.growing import folded
+from llm_optimize.core.protocols import ExchangeLog, Ownable, ReplyLog, Shelving, Store
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem, Usage
 from llm_optimize.errors import StudyOwned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["StoreContract", "sample_events"]
 
@@ -46,6 +52,13 @@ def sample_events() -> tuple[Event, ...]:
         Told(2, Evaluation(-1.5), at=7.0),
         Stopped("3 steps", 8.0),
     )
+
+
+def _long_study(trials: int) -> Iterator[Event]:
+    yield Opened(Problem("task", "question"), at=1.0)
+    for id_ in range(trials):
+        yield Proposed((Candidate(id_, f"text {id_}"),), Usage(calls=1), id_, at=2.0 + id_)
+        yield Told(id_, Evaluation(id_ * 37 % 101), 0.1, 2.5 + id_)
 
 
 class StoreContract:
@@ -191,6 +204,80 @@ class StoreContract:
             list(pool.map(work, range(_THREADS)))
         assert len(store.keys("study", "reply/")) == _THREADS * _EACH
         assert [store.recall("study", f"text/{number}") for number in range(_EACH)] == list(map(str, range(_EACH)))
+
+    def test_keys_with_a_prefix_are_those(self, store: Store) -> None:
+        """A prefix means what it says, whatever characters it consists of and whatever follows it."""
+        if not isinstance(store, ExchangeLog):
+            pytest.skip("keeps no exchanges")
+        names = ("a/1", "a/10/x", "a/2", "b", "a", "A/1", "a/1é🙂", "a%1", "a_1", "a/1 z")
+        store.remember_all("study", dict.fromkeys(names, ""))
+        for prefix in ("", "a", "a/", "a/1", "a/10", "a%", "a_", "é", "a/1é"):
+            assert list(store.keys("study", prefix)) == [name for name in names if name.startswith(prefix)]
+
+    def test_events_are_fetched_by_number(self, store: Store) -> None:
+        """Events come by their numbers, each once, whatever the order asked for; others are missing."""
+        if not isinstance(store, Shelving):
+            pytest.skip("does not shelve")
+        events = sample_events()
+        for event in events:
+            store.append("study", event)
+        store.append("other", Guided("other's"))
+        assert dict(store.fetch("study", [5, 2, 5, 99, 0])) == {2: events[1], 5: events[4]}
+        assert dict(store.fetch("study", [])) == {}
+        assert dict(store.fetch("nobody", [1])) == {}
+
+    def test_many_events_are_fetched_at_once(self, store: Store) -> None:
+        """A thousand numbers are one question."""
+        if not isinstance(store, Shelving):
+            pytest.skip("does not shelve")
+        for number in range(1100):
+            store.append("study", Guided(str(number)))
+        assert sorted(store.fetch("study", range(1, 1101))) == list(range(1, 1101))
+
+    def test_a_snapshot_is_kept_in_parts(self, store: Store) -> None:
+        """A head takes the place of the one before, a part follows those before it, and what is behind it goes."""
+        if not isinstance(store, Shelving):
+            pytest.skip("does not shelve")
+        assert list(store.kept_fold("study")) == []
+        store.append("study", Guided("x"))
+        assert list(store.kept_fold("study")) == []
+        store.keep_fold("study", b"head 1", b"\x00part 1\xff", 1)
+        store.keep_fold("study", b"head 2", b"part 2", 2)
+        store.keep_fold("study", b"head 3", b"part 3", 3)
+        store.keep_fold("other", b"other's", b"part", 1)
+        assert list(store.kept_fold("study")) == [b"head 3", b"\x00part 1\xff", b"part 2", b"part 3"]
+        store.keep_fold("study", b"head 4", b"another", 2)
+        assert list(store.kept_fold("study")) == [b"head 4", b"\x00part 1\xff", b"another"]
+        store.keep_fold("study", b"head 5", b"", 1)
+        assert list(store.kept_fold("study")) == [b"head 5", b""]
+        assert list(store.kept_fold("other")) == [b"other's", b"part"]
+
+    def test_a_twin_sees_the_same_and_stays_open(self, store: Store) -> None:
+        """A twin reads the same logs after the store that it is of was closed."""
+        close = getattr(store, "close", None)
+        if not isinstance(store, Shelving) or close is None:
+            pytest.skip("does not shelve")
+        store.append("study", Guided("first"))
+        twin = store.twin()
+        store.append("study", Guided("second"))
+        close()
+        assert dict(twin.fetch("study", [2])) == {2: Guided("second")}
+
+    def test_a_long_study_goes_on_from_its_snapshot(self, store: Store) -> None:
+        """Folded from the snapshot and what came since, a study is what its whole log leads to."""
+        if not isinstance(store, Shelving):
+            pytest.skip("does not shelve")
+        for event in _long_study(150):
+            store.append("study", event)
+        first = Folding(store, "study", 40, keeping=True)
+        first.read(store)
+        again = Folding(store, "study", 40)
+        assert 0 < again.sequence < first.sequence
+        again.read(store)
+        whole = folded(_long_study(150))
+        assert list(again.history.trials) == list(whole.trials)
+        assert (again.history.best, again.history.usage, again.history.next_id) == (whole.best, whole.usage, 150)
+        assert again.history.seen("text 77") == whole.seen("text 77")
 
     def test_one_owner_at_a_time(self, store: Store) -> None:
         """A second claim is refused until the first owner releases; other studies are free."""

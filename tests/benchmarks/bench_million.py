@@ -4,6 +4,11 @@ The file is made once, by the real encoder, many rows to a transaction; each row
 own, so that its peak of memory is its own. Limits for a million trials: opened within 10 s and 1 GB (1000 MB), a step
 in the time that it takes in a small study. Every candidate is new, has about 200 characters and an idea of as many;
 each tenth is a program of 3,000 characters, of which each comes twice. ``--quick`` makes 2,000 trials.
+
+``bare`` opens the file without its snapshot, as one of an older version; ``killed`` after a session that was killed by
+SIGKILL just before it would have written the next part of it; ``write`` is what a session appends, one event after
+another, and its longest event, with which a part of the snapshot was written; ``start`` is a step of a study of 2,000
+trials, ``resume`` one of this.
 """
 
 from __future__ import annotations
@@ -11,11 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -24,6 +31,7 @@ from typing import TYPE_CHECKING
 from llm_optimize import Reply, ScriptedModel, Usage, optimize
 from llm_optimize.core.account import Account
 from llm_optimize.core.events import Opened, Proposed, Stopped, Told
+from llm_optimize.core.folding import LEAST, Folding
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Problem
 from llm_optimize.stores import SQLiteStore
@@ -75,16 +83,66 @@ def make(path: Path, trials: int) -> dict[str, float]:
     }
 
 
+def bare(path: Path) -> dict[str, float]:
+    """Open the study without its snapshot."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM folds")
+    return opened(path)
+
+
+def written(path: Path) -> dict[str, float]:
+    """Append as a session does, beyond where a part of the snapshot is written."""
+    times = [time.perf_counter() for _ in zip(range(LEAST + 1000), recorded(path), strict=False)]
+    gaps = [(b - a) * 1000 for a, b in pairwise(times)]
+    return {
+        "events/s": 1000 * len(gaps) / sum(gaps), "ms an event": statistics.median(gaps), "ms the longest": max(gaps),
+        "peak MB": peak_mb(),
+    }  # fmt: skip
+
+
+def recorded(path: Path) -> Iterator[None]:
+    """Go on with the study without end; yield after each event."""
+    with SQLiteStore(path) as store:
+        journal = Journal(store, NAME)
+        journal.open(PROBLEM, 0, {})
+        while True:
+            id_, slot = journal.history.next_id, journal.history.free_slots(1)[0]
+            for event in (Proposed((Candidate(id_, f"more {id_}"),), slot=slot), Told(id_, Evaluation(-1e9))):
+                journal.record(event)
+                yield
+
+
+def killed(path: Path) -> dict[str, float]:
+    """Kill a session that has long not written a part of its snapshot; then open the study."""
+    words = [sys.executable, __file__, "--row", "go on", "--file", str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as session:
+        for line in session.stdout or ():
+            if int(line) > LEAST - 1000:
+                break
+        session.kill()
+    return opened(path)
+
+
+def go_on(path: Path) -> dict[str, float]:
+    """Append until killed; say how far the snapshot is behind."""
+    with SQLiteStore(path) as store:
+        behind = -Folding(store, NAME).sequence
+        [(last,)] = sqlite3.connect(path).execute("SELECT max(seq) FROM events").fetchall()
+    for number, _ in enumerate(recorded(path), behind + last + 2):
+        print(number % LEAST, flush=True)
+    return {}
+
+
 def opened(path: Path) -> dict[str, float]:
     """Open the study as a session does, look at its best, and close it."""
     with SQLiteStore(path) as store:
         journal = Journal(store, NAME)
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         journal.open(PROBLEM, 0, {})
-        wall = time.perf_counter() - began
+        wall, spent = time.perf_counter() - began, time.process_time() - spent
         peak = peak_mb()
         journal.close("looked at")
-    return {"s": wall, "trials": len(journal.history.trials), "peak MB": peak}
+    return {"s": wall, "s of CPU time": spent, "trials": len(journal.history.trials), "peak MB": peak}
 
 
 def stepped(path: Path) -> dict[str, float]:
@@ -128,19 +186,26 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def started(_: Path) -> dict[str, float]:
+    """Take the steps of a small study."""
+    with tempfile.TemporaryDirectory() as folder:
+        make(small := Path(folder) / "s.db", 2000)
+        return stepped(small)
+
+
+ROWS = {
+    "bare": bare, "open": opened, "killed": killed, "write": written, "go on": go_on, "start": started,
+    "resume": stepped,
+}  # fmt: skip
+
+
 def child(row: str, path: Path, trials: int) -> dict[str, float]:
     """Run one row in this process."""
-    match row:
-        case "make":
-            return make(path, trials)
-        case "open":
-            return opened(path)
-        case "step":
-            return stepped(path)
-        case "report":
-            return command("report", NAME, "--store", str(path), "--force", "-o", str(path.with_suffix(".html")))
-        case _:
-            return command(*row.split(), "--store", str(path))
+    if row == "make":
+        return make(path, trials)
+    if row == "report":
+        return command("report", NAME, "--store", str(path), "--force", "-o", str(path.with_suffix(".html")))
+    return ROWS[row](path) if row in ROWS else command(*row.split(), "--store", str(path))
 
 
 def main() -> None:
@@ -150,7 +215,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1_000_000)
     parser.add_argument("--file", type=Path, help="kept, and made only if it is not there")
     parser.add_argument("--row")
-    parser.add_argument("--rows", default="open,open,step,list,show long,report")
+    parser.add_argument("--rows", default="bare,open,killed,write,start,resume,list,show long,report")
     options = parser.parse_args()
     if options.row:
         print(json.dumps(child(options.row, options.file, options.trials)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from llm_optimize.core.account import Account
 from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.folding import Folding, read_folding
 from llm_optimize.core.growing import folded
+from llm_optimize.core.hand import CAPS
 from llm_optimize.core.history import History
 from llm_optimize.core.journal import Journal
 from llm_optimize.core.types import Candidate, Evaluation, Failure, Learned, Problem, Usage
@@ -23,6 +24,11 @@ from llm_optimize.stores import MemoryStore, SQLiteStore
 
 PROBLEM = Problem("task", "question", "start")
 USAGE = Usage(1, 10, 2, 5, 0.25, 0.5)
+
+
+ACTS_BY_HAND = (
+    "say", "reject", "pin", "accept", "unpin", "inject", "pause", "continue", "stop", "raise", "reject", "unheard of",
+)  # fmt: skip
 
 
 class Writer:
@@ -44,12 +50,17 @@ class Writer:
             self.events.append(Retold(self.told[number % len(self.told)], outcome, self.serial, part, 0.1, at))
             self.serial += 1
         elif act == "guide":
-            kind = ("say", "reject", "pin", "accept", "unpin", "inject")[number % 6]
-            about = number % self.next_id if self.next_id and kind in {"reject", "pin", "accept"} else None
-            self.events.append(Guided(f"word {number}", at, kind if about is not None else "say", about))
+            self._guide(ACTS_BY_HAND[number % len(ACTS_BY_HAND)], number, at)
         elif act == "session":
             self.events.append(Stopped("a reason", at, {f"proposal/{self.slot}": Account.of("proposer", "m", USAGE)}))
             self.events.append(Opened(PROBLEM, 3, {}, at + 0.5))
+
+    def _guide(self, kind, number, at):
+        about = kind in {"reject", "pin", "accept"}
+        if about and not self.next_id:
+            return
+        text = f"{CAPS[number % len(CAPS)]}={number}" if kind == "raise" else f"word {number}"
+        self.events.append(Guided(text, at, kind, number % self.next_id if about else None))
 
     def _propose(self, number, at):
         made = [
@@ -92,10 +103,9 @@ def plain(events):
 
 
 def kept(store, least):
-    """Fold a log as a session does: from the snapshot, and with one at the end."""
-    folding = Folding(store, "study", least)
+    """Fold a log as a session does: from the snapshot, and with another each so many events."""
+    folding = Folding(store, "study", least, keeping=True)
     folding.read(store)
-    folding.keep()
     return folding
 
 
@@ -105,6 +115,7 @@ def assert_alike(one, other):
         if item.name not in {"_record", "_version", "now"}:  # now is how the time is asked for, no part of the past
             assert getattr(one, item.name) == getattr(other, item.name), item.name
     assert list(one.trials) == list(other.trials) == one.trials[:]
+    assert one.recent(3) == other.recent(3)
     told = len(other.trials)
     assert [one.trials[at] for at in range(told)] == list(other.trials)
     for id_ in range(other.next_id + 1):
@@ -121,6 +132,23 @@ def assert_alike(one, other):
         assert (list(then.trials), then.best) == (list(before.trials), before.best)
 
 
+def plainly_noted(events):
+    """Fold a log in memory, one event after another."""
+    store = MemoryStore()
+    folding = Folding(store, "study")
+    for sequence, event in enumerate(events, 1):
+        folding.fold(sequence, event)
+    return folding
+
+
+def assert_noted_alike(one, other):
+    """Hold what foldings note beside the history against each other."""
+    assert one.scores == other.scores
+    assert one.rare == other.rare
+    assert (one.trace.seen, one.trace.last) == (other.trace.seen, other.trace.last)
+    assert list(map(repr, one.trace.columns())) == list(map(repr, other.trace.columns()))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ACTS, max_size=60), st.integers(1, 20), st.integers(1, 60))
 def test_a_past_on_the_shelf_is_the_past(acts, least, cut):
@@ -135,6 +163,7 @@ def test_a_past_on_the_shelf_is_the_past(acts, least, cut):
         again = kept(store, least)
         assert_alike(again.history, plain(events))
         assert (again.sequence, again.position) == (later.sequence, later.position)
+        assert_noted_alike(again, plainly_noted(events))
 
 
 @settings(max_examples=150, deadline=None)
@@ -164,6 +193,24 @@ def test_histories_that_grow_apart_from_a_shelf_do_not_disturb_each_other(acts, 
         assert_alike(folding.history, plain(events))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(ACTS, max_size=40))
+def test_an_earlier_history_that_goes_on_does_not_disturb_the_shelf(acts):
+    """A history of before the shelf that grows by itself later, and one on it, know nothing of each other."""
+    events = log(acts)
+    with tempfile.TemporaryDirectory() as folder, SQLiteStore(Path(folder) / "s.db") as store:
+        store.extend("study", events)
+        folding = Folding(store, "study", 10**9)
+        folding.take(store.read("study"))
+        before, folding._least = folding.history, 1
+        store.append("study", last := Guided("x", 5000.0))
+        folding.read(store)
+        more = Proposed((Candidate(before.next_id, "by another"),), slot=5000, at=5001.0)
+        grown = before.after(more)
+        assert_alike(grown, plain([*events, more]))
+        assert_alike(folding.history, plain([*events, last]))
+
+
 @pytest.fixture
 def store(tmp_path):
     """Return a store with a study of 300 trials."""
@@ -176,55 +223,112 @@ def test_a_snapshot_is_read_instead_of_the_log(store):
     """With a snapshot nothing of the log before it is folded again: only the events behind it are read."""
     kept(store, 10)
     begun = Folding(store, "study", 10)
-    assert begun.sequence == 601
-    assert len(begun.history.trials) == 300
+    assert begun.sequence == 600
+    assert len(begun.history.trials) == 299
+
+
+def test_leaders_that_fall_back_are_followed_by_the_next(store):
+    """However many of the best are tested again and fall back, the best are known, on a shelf as in memory."""
+    plain = History.empty()
+    folding = Folding(store, "fallen", 50, keeping=True)
+    for drawn in log([("propose", 1), ("tell", 0)] * 200):
+        event = replace(drawn, outcome=Evaluation(drawn.candidate_id)) if isinstance(drawn, Told) else drawn
+        store.append("fallen", event)
+        plain = plain.after(event)
+    folding.read(store)
+    for serial in range(150):
+        event = Retold(plain.best.id, Evaluation(-1000 + serial % 3), serial, at=3000.0)
+        number = store.append("fallen", event)
+        plain = plain.after(event)
+        folding.fold(number, event)
+        scored = sorted(plain.trials, key=lambda trial: (plain.sigma / trial.n**0.5 - trial.score, trial.id))
+        assert plain.best == folding.history.best
+        assert [one.id for one in folding.history.top(5)] == [one.id for one in scored[:5]]
+        assert len(plain._leaders.rows) >= 16
+    assert plain.best.id < 60
+    assert_alike(folding.history, plain)
 
 
 def test_small_studies_stay_in_memory(store):
     """Below 20,000 events nothing is put on the shelf and nothing written."""
     folding = Folding(store, "study")
     folding.read(store)
-    assert store.kept_fold("study") is None
+    assert store.kept_fold("study") == []
     assert folding.history.trials[5] is folding.history.trials[5]
 
 
-@pytest.mark.parametrize("damage", ["byte", "cut", "empty", "other log"])
+def damaged(body):
+    """Return the bytes with another in their midst."""
+    middle = len(body) // 2
+    return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
+
+
+def put(store, bodies):
+    """Have the store keep these bodies as a snapshot."""
+    with store._connection.use() as connection:
+        connection.execute("DELETE FROM folds")
+        connection.executemany("INSERT INTO folds VALUES (1, ?, ?)", list(enumerate(bodies)))
+
+
+@pytest.mark.parametrize("damage", ["head", "part", "cut", "empty", "missing", "swapped", "other log"])
 def test_a_snapshot_that_does_not_fit_is_passed_over(store, tmp_path, damage):
     """Damaged, or of another log: the log is folded from its beginning, and a right one is written."""
     kept(store, 10)
-    body = store.kept_fold("study")
+    head, first, second, *rest = store.kept_fold("study")
     if damage == "other log":
         with SQLiteStore(tmp_path / "other.db") as other:
             other.extend("study", log([("propose", 4), ("tell", 1)] * 300))
             kept(other, 10)
-            body = other.kept_fold("study")
-    wrong = {"byte": body[:-9] + bytes([body[-9] ^ 1]) + body[-8:], "cut": body[:99], "empty": b""}.get(damage, body)
-    store.keep_fold("study", wrong)
+            put(store, other.kept_fold("study"))
+    else:
+        wrong = {
+            "head": [damaged(head), first, second, *rest],
+            "part": [head, first, damaged(second), *rest],
+            "cut": [head[:99], first, second, *rest],
+            "empty": [b""],
+            "missing": [head, first, *rest],
+            "swapped": [head, second, first, *rest],
+        }[damage]
+        put(store, wrong)
     begun = Folding(store, "study", 10)
     assert begun.sequence == 0
     kept(store, 10)
-    assert Folding(store, "study", 10).sequence == 601
+    again = Folding(store, "study", 10)
+    assert again.sequence == 600
+    assert len(store.kept_fold("study")) == 61
+
+
+def test_a_snapshot_is_continued_not_written_anew(store):
+    """A session writes what came since; the parts before stay as they are."""
+    kept(store, 100)
+    before = store.kept_fold("study")
+    store.extend("study", [Guided(f"word {i}", 2000.0 + i) for i in range(250)])
+    kept(store, 100)
+    after = store.kept_fold("study")
+    assert after[1 : len(before)] == before[1:]
+    assert len(after) == len(before) + 2
+    assert after[0] != before[0]
 
 
 def test_a_damaged_event_on_the_shelf_gives_a_clear_error(store):
     """A trial whose event was damaged after it was folded is an error that names the event, when it is looked at."""
+    kept(store, 10)
     folding = Folding(store, "study", 10)
-    folding.read(store)
     with store._connection.use() as connection:
-        connection.execute("UPDATE events SET body = substr(body, 1, 20) WHERE seq = 5")
+        connection.execute("UPDATE events SET body = substr(body, 1, 20) WHERE seq = 303")
     assert folding.history.trials[200].id == 200
-    with pytest.raises(StoreError, match="event 5"):
-        _ = folding.history.trials[1].text
+    with pytest.raises(StoreError, match="event 303"):
+        _ = folding.history.trials[150].text
 
 
 def test_a_missing_event_on_the_shelf_gives_a_clear_error(store):
     """A trial whose event has gone is an error that says which."""
+    kept(store, 10)
     folding = Folding(store, "study", 10)
-    folding.read(store)
     with store._connection.use() as connection:
-        connection.execute("DELETE FROM events WHERE seq = 5")
-    with pytest.raises(StoreError, match="candidate 1 is not in events 4 and 5"):
-        _ = folding.history.trials[1].text
+        connection.execute("DELETE FROM events WHERE seq = 303")
+    with pytest.raises(StoreError, match="candidate 150 is not in events 302 and 303"):
+        _ = folding.history.trials[150].text
 
 
 def test_a_history_outlives_its_store(store):
@@ -250,7 +354,7 @@ def test_a_store_without_a_shelf_folds_in_memory():
 def test_readers_use_the_snapshot_and_write_none(store):
     """What only looks at a study begins at its snapshot, and leaves the file as it is."""
     assert len(read_folding(store, "study").history.trials) == 300
-    assert store.kept_fold("study") is None
+    assert store.kept_fold("study") == []
 
 
 def test_a_journal_goes_on_from_a_snapshot(store):
@@ -265,3 +369,41 @@ def test_a_journal_goes_on_from_a_snapshot(store):
     journal.close("enough")
     events = [event for _, event in store.read("study")]
     assert_alike(journal.history, plain(events))
+
+
+def test_a_long_fold_says_how_far_it_has_come(store, caplog):
+    """Who waits for a log of millions of events to be folded is told each half million; others hear nothing."""
+    kept(store, 10)
+    assert not caplog.records
+    passed = sum(1 for _ in Folding(MemoryStore(), "study")._announced((n, None) for n in range(1, 1_100_001)))
+    assert passed == 1_100_000
+    assert [one.getMessage()[:75] for one in caplog.records] == [
+        "study 'study' has no snapshot to begin with, so its log is read: up to even"
+    ] * 2
+
+
+class Full(SQLiteStore):
+    """A store that cannot keep its second snapshot, nor any after it."""
+
+    def keep_fold(self, study, head, part, number):
+        if number > 1:
+            msg = "the disk is full"
+            raise StoreError(msg)
+        super().keep_fold(study, head, part, number)
+
+
+def test_a_snapshot_that_cannot_be_kept_stops_nobody(tmp_path, caplog):
+    """The session goes on, says so once, and the next one begins with the snapshot before."""
+    events = log([("propose", 1), ("tell", 0)] * 100)
+    with Full(tmp_path / "s.db") as store:
+        folding = Folding(store, "study", 50, keeping=True)
+        for event in events:
+            folding.fold(store.append("study", event), event)
+        assert_alike(folding.history, plain(events))
+    assert [one.getMessage() for one in caplog.records] == [
+        "study 'study': no snapshot is kept any more in this session: the disk is full"
+    ]
+    with SQLiteStore(tmp_path / "s.db") as store:
+        assert Folding(store, "study", 50).sequence == 50
+        assert_alike(kept(store, 50).history, plain(events))
+        assert Folding(store, "study", 50).sequence == 200

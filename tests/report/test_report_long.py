@@ -52,8 +52,8 @@ def test_the_course_is_thinned_and_keeps_each_improvement(store):
     whole, thin = read_log(store, "long"), read_log(store, "long", 20)
     assert len(whole.moments) == 500
     assert len(thin.moments) <= 120
-    improved = {one.best.id for one in whole.moments}
-    assert {one.best.id for one in thin.moments} == improved
+    improved = {one.best for one in whole.moments}
+    assert {one.best for one in thin.moments} == improved
     assert set(map(repr, thin.moments)) <= set(map(repr, whole.moments))
 
 
@@ -71,18 +71,48 @@ def test_a_study_that_fits_is_shown_whole(store):
     assert log.trials == tuple(log.history.trials)
 
 
+def test_a_log_that_is_not_read_whole_gives_the_same_report(store, tmp_path):
+    """From a snapshot and the ends of the log comes what reading all of it gives; the course has fewer moments."""
+    with SQLiteStore(tmp_path / "s.db") as shelved:
+        shelved.extend("long", [event for _, event in store.read("long")])
+        folding = Folding(shelved, "long", 100, keeping=True)
+        folding.read(shelved)
+        whole, part = read_log(store, "long", 20), read_log(shelved, "long", 20)
+    assert (part.events, part.trials, part.failed, part.left_out) == (
+        whole.events, whole.trials, whole.failed, whole.left_out,
+    )  # fmt: skip
+    every = set(map(repr, read_log(store, "long").moments))
+    assert set(map(repr, part.moments)) <= every
+    assert {one.best for one in part.moments} == {one.best for one in whole.moments}
+    assert 30 <= len(part.moments) <= 120
+
+
+def test_what_the_best_came_from_is_shown():
+    """The ancestors of the best are there, however long ago they were told; of very many the last thousand."""
+    store = MemoryStore()
+    store.append("long", Opened(Problem("task", "question", "start"), at=1.0))
+    for id_ in range(1500):
+        parent = id_ - 1 if 0 < id_ < 1200 else None
+        store.append("long", Proposed((Candidate(id_, f"text {id_}", parent=parent),), slot=id_ - 1, at=2.0 + id_))
+        store.append("long", Told(id_, Evaluation(1000 if id_ == 1199 else -id_), 0.1, 2.0 + id_))
+    log = read_log(store, "long", 20)
+    assert {trial.id for trial in log.trials} >= set(range(200, 1200))
+    data = report_data(log)
+    assert data["lineage"]["best"] == list(range(200, 1200))
+    assert set(data["lineage"]["best"]) <= set(data["trials"]["id"])
+
+
 def test_a_reading_that_begins_with_a_snapshot_tells_the_same(store, tmp_path):
     """Best, latest, what people said and what was spent are those of the whole log; what is missing is said."""
     with SQLiteStore(tmp_path / "s.db") as long:
         for _, event in store.read("long"):
             long.append("long", event)
-        folding = Folding(long, "long", least=100)
+        folding = Folding(long, "long", least=100, keeping=True)
         folding.read(long)
-        folding.keep()
         long.append("long", Guided("later", at=900.0))
         long.append("long", Proposed((Candidate(500, "text 500"),), slot=499, at=901.0))
         whole, part = read_log(long, "long", 100), Reading(long, "long", 100, anew=False)
-        assert part.sequence == 1002
+        assert part.sequence == 1000  # a part of the snapshot each 100 events
         part.read()
         log = part.log(part.exchanges())
         assert log.history.best == whole.history.best
@@ -91,12 +121,12 @@ def test_a_reading_that_begins_with_a_snapshot_tells_the_same(store, tmp_path):
         assert (log.history.usage, log.settings) == (whole.history.usage, whole.settings)
         assert [event.text for event in log.events if isinstance(event, Guided)] == ["shorter", "later"]
         assert sum(isinstance(event, Opened) for event in log.events) == 1
-        assert "the course of scores and the count of failures begin with trial 501" in log.left_out
+        assert (log.failed, log.left_out) == (whole.failed, whole.left_out)
         long.append("long", Told(500, Evaluation(7.0), 0.1, 902.0))
         part.read()
         again = part.log(())
         assert again.trials[-1].id == 500
-        assert [moment.event.candidate_id for moment in again.moments] == [500]
+        assert (again.moments[0].trial, again.moments[-1].trial) == (0, 500)
         assert report_data(again)["summary"]["evaluations"] == 501
 
 

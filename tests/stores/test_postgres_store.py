@@ -16,6 +16,7 @@ from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told
 from llm_optimize.core.types import Candidate, Evaluation, Problem
 from llm_optimize.errors import BadInput, StoreError, StoreTooNew
 from llm_optimize.stores import PostgresStore, SQLiteStore, Timing, open_store
+from llm_optimize.stores.postgres_schema import STEPS
 from llm_optimize.testing.store_contract import StoreContract, sample_events
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -166,11 +167,26 @@ class TestOverview:
 class TestSchema:
     """A database that is not ours, or newer, is left alone."""
 
+    def test_an_older_schema_is_upgraded(self, address):
+        """A database of the first version takes the steps that it lacks and keeps its studies."""
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(STEPS[0])
+        execute(address, "UPDATE llm_optimize.schema_version SET version = 1")
+        execute(address, "INSERT INTO llm_optimize.studies (name) VALUES ('old')")
+        with PostgresStore(address) as store:
+            store.append("old", Guided("x"))
+            store.keep_fold("old", b"head", b"part", 1)
+            assert store.studies() == ("old",)
+            assert store.kept_fold("old") == [b"head", b"part"]
+        with psycopg.connect(address, autocommit=True) as connection:
+            versions = connection.execute("SELECT version FROM llm_optimize.schema_version").fetchall()
+        assert versions == [(len(STEPS),)]
+
     def test_newer_schema_is_refused(self, address):
         """A schema with steps that are not known here is not touched."""
         PostgresStore(address).close()
         execute(address, "UPDATE llm_optimize.schema_version SET version = 99")
-        with pytest.raises(StoreTooNew, match=r"schema 99, known here up to 1\).*upgrade"):
+        with pytest.raises(StoreTooNew, match=rf"schema 99, known here up to {len(STEPS)}\).*upgrade"):
             PostgresStore(address)
 
     def test_foreign_schema_is_refused(self, address):

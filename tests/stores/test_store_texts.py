@@ -16,6 +16,7 @@ from llm_optimize.core.events import Proposed, Told
 from llm_optimize.core.types import Candidate, Evaluation
 from llm_optimize.errors import StoreError
 from llm_optimize.stores import SQLiteStore
+from llm_optimize.stores.long import m005_long
 from llm_optimize.stores.migrations import MIGRATIONS
 from llm_optimize.stores.texts import LONG
 
@@ -89,7 +90,7 @@ def test_the_view_shows_a_long_text(store):
 
 def test_a_file_of_the_version_before_goes_on(tmp_path):
     """A file whose long texts are in its events keeps them there, and takes further ones apart from theirs."""
-    path, before = tmp_path / "old.db", len(MIGRATIONS) - 1
+    path, before = tmp_path / "old.db", MIGRATIONS.index(m005_long)
     with SQLiteStore(tmp_path / "new.db") as new:
         new.append("study", Proposed((Candidate(0, "short"),), slot=0))
     [(body,)] = asked(tmp_path / "new.db", "SELECT body FROM events")

@@ -13,16 +13,22 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from array import array
+from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from llm_optimize.core.past import digest
 
 if TYPE_CHECKING:
     from llm_optimize.core.history import History
+    from llm_optimize.core.past import Past
     from llm_optimize.core.types import Candidate, Trial
 
 __all__ = ["Following", "first_score"]
 
 _State = TypeVar("_State")
 
+_REMEMBERED = 4096  # candidates seen that are held; of those before a digest is
 _LATEST = 64
 _MARKS = 32
 
@@ -63,25 +69,34 @@ class Following(ABC, Generic[_State]):
         """Return the value for a history."""
         with self._lock:
             trials = history.trials
-            told, common = len(trials), min(len(trials), len(self._seen))
-            if common and not trials.holds(self._seen[common - 1], common - 1):
+            told, common = len(trials), min(len(trials), len(self._digests))
+            if common and not self._knows(trials, common - 1):
                 self._forget()
             if trials.overruled != self._overruled:  # rare: what was rejected is seen as a failure
                 self._forget(trials.overruled)
             position, state = self._nearest(told)
             for place, trial in enumerate(trials.onward(position), position):
                 state = self.step(state, trial, place)
-                if place == len(self._seen):
+                if place == len(self._digests):
+                    self._digests.append(_digest(trial))
                     self._seen.append(trial.candidate)
                     self._keep(place + 1, state)
             return state
 
     def _forget(self, overruled: tuple[int, ...] = ()) -> None:
-        self._seen: list[Candidate] = []
+        self._digests = array("Q")
+        self._seen: deque[Candidate] = deque(maxlen=_REMEMBERED)
         self._overruled = overruled
         self._latest: dict[int, _State] = {0: self.begin()}
         self._marks: dict[int, _State] = dict(self._latest)
         self._spacing = _LATEST
+
+    def _knows(self, trials: Past, place: int) -> bool:
+        """Return whether the trial at a place is the one that was seen there, and so the same past led to it."""
+        first = len(self._digests) - len(self._seen)
+        if place >= first:
+            return trials.holds(self._seen[place - first], place)
+        return _digest(trials[place]) == self._digests[place]
 
     def _nearest(self, told: int) -> tuple[int, _State]:
         """Return the longest remembered beginning of the first ``told`` trials, and its value."""
@@ -101,6 +116,10 @@ class Following(ABC, Generic[_State]):
             if len(self._marks) > _MARKS:
                 self._spacing *= 2
                 self._marks = {length: kept for length, kept in self._marks.items() if length % self._spacing == 0}
+
+
+def _digest(trial: Trial) -> int:
+    return digest(f"{trial.id} {first_score(trial)} {trial.text}")
 
 
 def first_score(trial: Trial) -> float | None:
