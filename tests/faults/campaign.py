@@ -1,0 +1,245 @@
+"""SIGKILL of owner, worker, sandbox parent, database server and model server at random moments of real studies.
+
+    python tests/faults/campaign.py [--faults 200] [--seed 1] [--kinds owner,worker,...] [--variants sqlite-dask,...]
+
+Each variant (SQLite or PostgreSQL, worker processes or a Dask cluster) gets its share of the faults. A fault is dealt
+after something was seen to happen (an event in the log, a line of the scorer, a charge of the model's server) and a
+random while; at times before the study has got over the one before. An owner that was killed, or whose session ended by
+an error, is started again. Studies that come to their end are followed by others, bounded by evaluations and by tokens
+in turn. Then log, notes and books are compared, see ``proof.py``. The status is 1 if anything does not hold.
+"""
+
+# ruff: noqa: T201 - run by hand, it prints its figures
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1])]  # tests/, for helpers
+
+from ground import PATIENCE_S, VARIANTS, Ground, Hang, Variant, kill, within  # noqa: E402 - they need the line above
+from helpers.postgres_server import programs  # noqa: E402 - as above
+from proof import Moment, Proof, moment, proof  # noqa: E402 - as above
+
+KINDS = ("owner", "worker", "sandbox", "model", "stop", "database")
+OVERLAP = 0.3  # of the faults that are dealt without waiting for what the one before leads to
+LONGEST_S = 0.08  # of the random while after something was seen
+CAPS = ({"evaluations": 60, "tokens": None}, {"evaluations": None, "tokens": 60_000})
+
+
+class Campaign:
+    """Faults against one variant, and what followed."""
+
+    def __init__(self, variant: Variant, folder: Path, dice: random.Random, kinds: tuple[str, ...]) -> None:
+        """Start the servers.
+
+        Args:
+            variant: what runs.
+            folder: for its files.
+            dice: choose moments and kinds.
+            kinds: of faults; those of a database only where there is one.
+        """
+        self.ground = Ground(variant, folder)
+        self.kinds = tuple(kind for kind in kinds if kind != "database" or variant.database)
+        self.dealt: Counter[str] = Counter()
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.ended: Counter[str] = Counter()
+        self.hangs: list[str] = []
+        self.proof = Proof()
+        self._dice = dice
+        self._moments: list[Moment] = []
+        self._idle = 0
+
+    def run(self, faults: int) -> None:
+        """Deal the faults and let the last study come to its end."""
+        try:
+            self._next_study()
+            while sum(self.dealt.values()) < faults:
+                self._deal()
+            within("the last study's end", self._is_over, self.ground)
+            self._look_at_study()
+            if orphans := self.ground.orphans():
+                self.hangs.append(f"processes that outlive their owner: {orphans}")
+        except Hang as hang:
+            self.hangs.append(str(hang))
+        finally:
+            self.ground.close()
+
+    def _next_study(self) -> None:
+        number = self.proof.studies
+        self._moments = []
+        self.ground.begin(f"study-{number + 1}", **CAPS[number % len(CAPS)])
+
+    def _deal(self) -> None:
+        kind = self._dice.choice(self.kinds)
+        before = self.ground.signs()
+        sign = self._dice.randrange(len(before))
+        within("anything to happen", lambda: self._is_over() or self.ground.signs()[sign] > before[sign], self.ground)
+        time.sleep(self._dice.random() * LONGEST_S)
+        if self._is_over():
+            self._look_at_study()
+            self._next_study()
+            return
+        since = self.ground.signs()[0]
+        began = time.monotonic()
+        if not getattr(self, f"_{kind}")():
+            return
+        self.dealt[kind] += 1
+        self._idle = 0
+        self._moments.append(moment(self.ground, kind))
+        if self._dice.random() >= OVERLAP:
+            within(f"an event after {kind}", lambda: self._is_over() or self.ground.signs()[0] > since + 1, self.ground)
+            self.seconds[kind].append(time.monotonic() - began)
+
+    # --- the faults; each returns whether it was dealt ------------------------------------------------------------
+
+    def _owner(self) -> bool:
+        owner = self.ground.owner()
+        if owner is None:
+            return False
+        self.ground.doom(owner.pid)
+        owner.kill()
+        owner.wait()
+        self._note_statuses()
+        return True
+
+    def _worker(self) -> bool:
+        return self._kills(self.ground.worker(self._dice))
+
+    def _sandbox(self) -> bool:
+        return self._kills(self.ground.sandbox(self._dice))
+
+    def _kills(self, pid: int | None) -> bool:
+        if pid is None:
+            return False
+        self.ground.doom(pid)
+        return kill(pid)
+
+    def _model(self) -> bool:
+        self.ground.model.kill()
+        time.sleep(self._dice.random() * LONGEST_S)
+        self.ground.model.restart()
+        return True
+
+    def _database(self) -> bool:
+        self.ground.postgres.kill()
+        time.sleep(self._dice.random() * LONGEST_S)
+        self.ground.postgres.start()
+        return True
+
+    def _stop(self) -> bool:
+        owner = self.ground.owner()
+        if owner is None:
+            return False
+        owner.send_signal(signal.SIGSTOP)
+        time.sleep(self._dice.choice((0.1, 0.4, 1.6)))  # the last is longer than a lease
+        owner.send_signal(signal.SIGCONT)
+        return True
+
+    # --- what follows ---------------------------------------------------------------------------------------------
+
+    def _note_statuses(self) -> bool:
+        """Start what has ended again; return whether the study has come to its end."""
+        statuses = self.ground.start_owners()
+        for status in statuses:
+            if status > 0:
+                self._idle += 1
+                self.ended[_error(self.ground.errors)] += 1
+            if self._idle > len(self.kinds):
+                raise Hang("sessions end by themselves, again and again: " + _error(self.ground.errors))
+        return 0 in statuses
+
+    def _is_over(self) -> bool:
+        """Return whether the study has come to its end and all its owners have ended."""
+        if not self._note_statuses():
+            return False
+        for owner in self.ground.owners:  # on PostgreSQL the other one sees that nothing is left to do
+            try:
+                owner.wait(PATIENCE_S)
+            except TimeoutError:
+                raise Hang("an owner does not see that the study is over") from None
+        self.ground.owners.clear()
+        return True
+
+    def _look_at_study(self) -> None:
+        self.proof.add(proof(self.ground, self._moments))
+
+
+def _error(errors: Path) -> str:
+    lines = [line for line in errors.read_text("utf-8", "replace").splitlines() if ": " in line and "Error" in line]
+    return lines[-1][:110] if lines else "no words"
+
+
+def table(campaigns: list[Campaign]) -> None:
+    """Print what was dealt and what followed."""
+    print(f"{'kind':<10}{'dealt':>7}{'waited for':>12}{'median s':>10}{'slowest s':>11}   until the log went on")
+    for kind in KINDS:
+        dealt = sum(one.dealt[kind] for one in campaigns)
+        seconds = [value for one in campaigns for value in one.seconds[kind]]
+        if dealt:
+            shown = (f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}") if seconds else ("-", "-")
+            print(f"{kind:<10}{dealt:>7}{len(seconds):>12}{shown[0]:>10}{shown[1]:>11}")
+
+
+def totals(campaigns: list[Campaign]) -> bool:
+    """Print the sums and return whether all holds."""
+    whole = Proof()
+    for one in campaigns:
+        whole.add(one.proof)
+    ended = sum((one.ended for one in campaigns), Counter())
+    hangs = [f"{one.ground.variant.name}: {hang}" for one in campaigns for hang in one.hangs]
+    print(f"{whole.studies} studies in {whole.sessions} sessions: {whole.proposed} proposed, {whole.told} told, {whole.begun} begun")
+    print(f"model: {whole.charged} charged, {whole.tokens} tokens; {whole.lost_tokens} set down for attempts that broke off")
+    for text, times in ended.most_common():
+        print(f"  {times} sessions ended by: {text}")
+    print(f"begun again by an owner that had only been stopped: {whole.woken}; charged and in no log: {whole.unbooked}")
+    print(
+        f"lost {whole.lost}, double {whole.double}, begun with an outcome on disk {whole.begun_again}, wrong scores "
+        f"{whole.wrong}, tokens that log and server differ by {whole.money}, caps passed {whole.over_cap}, hangs {len(hangs)}"
+    )
+    for line in [*hangs, *whole.notes][:20]:
+        print(f"  {line}")
+    return whole.holds and not hangs and whole.studies >= len(campaigns)
+
+
+def run(faults: int, seed: int, variants: list[Variant], kinds: tuple[str, ...]) -> bool:
+    """Run the campaigns one after the other, print their tables, and return whether all holds."""
+    dice, campaigns = random.Random(seed), []
+    with ExitStack() as stack:
+        for number, variant in enumerate(variants):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            began = time.monotonic()
+            campaign = Campaign(variant, folder, dice, kinds)
+            campaign.run((faults + number) // len(variants))
+            campaigns.append(campaign)
+            print(f"{variant.name}: {sum(campaign.dealt.values())} faults in {time.monotonic() - began:.0f} s", flush=True)
+        table(campaigns)
+        return totals(campaigns)
+
+
+def main() -> int:
+    """Run and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--variants", default=",".join(VARIANTS))
+    args = parser.parse_args()
+    chosen = [VARIANTS[name] for name in args.variants.split(",")]
+    if programs() is None:
+        print("no PostgreSQL here (apt-get install postgresql): its variants are left out")
+        chosen = [one for one in chosen if not one.database]
+    return 0 if run(args.faults, args.seed, chosen, tuple(args.kinds.split(","))) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
