@@ -17,6 +17,7 @@ import argparse
 import random
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ from helpers.postgres_server import programs  # noqa: E402 - as above
 from proof import Moment, Proof, moment, proof  # noqa: E402 - as above
 
 KINDS = ("owner", "worker", "sandbox", "model", "stop", "database")
-OVERLAP = 0.3  # of the faults that are dealt without waiting for what the one before leads to
+OVERLAP = 0.4  # of the faults that are dealt without waiting for what the one before leads to
 LONGEST_S = 0.08  # of the random while after something was seen
 CAPS = ({"evaluations": 60, "tokens": None}, {"evaluations": None, "tokens": 60_000})
 
@@ -52,7 +53,6 @@ class Campaign:
         self.kinds = tuple(kind for kind in kinds if kind != "database" or variant.database)
         self.dealt: Counter[str] = Counter()
         self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.ended: Counter[str] = Counter()
         self.hangs: list[str] = []
         self.proof = Proof()
         self._dice = dice
@@ -65,14 +65,14 @@ class Campaign:
             self._next_study()
             while sum(self.dealt.values()) < faults:
                 self._deal()
-            within("the last study's end", self._is_over, self.ground)
+            within("the last study's end", self._is_over)
             self._look_at_study()
-            if orphans := self.ground.orphans():
-                self.hangs.append(f"processes that outlive their owner: {orphans}")
         except Hang as hang:
             self.hangs.append(str(hang))
         finally:
             self.ground.close()
+        if orphans := self.ground.orphans():
+            self.hangs.append(f"processes that outlive what they belong to: {orphans}")
 
     def _next_study(self) -> None:
         number = self.proof.studies
@@ -83,7 +83,7 @@ class Campaign:
         kind = self._dice.choice(self.kinds)
         before = self.ground.signs()
         sign = self._dice.randrange(len(before))
-        within("anything to happen", lambda: self._is_over() or self.ground.signs()[sign] > before[sign], self.ground)
+        within("anything to happen", lambda: self._is_over() or self.ground.signs()[sign] > before[sign])
         time.sleep(self._dice.random() * LONGEST_S)
         if self._is_over():
             self._look_at_study()
@@ -97,7 +97,7 @@ class Campaign:
         self._idle = 0
         self._moments.append(moment(self.ground, kind))
         if self._dice.random() >= OVERLAP:
-            within(f"an event after {kind}", lambda: self._is_over() or self.ground.signs()[0] > since + 1, self.ground)
+            within(f"an event after {kind}", lambda: self._is_over() or self.ground.signs()[0] > since + 1)
             self.seconds[kind].append(time.monotonic() - began)
 
     # --- the faults; each returns whether it was dealt ------------------------------------------------------------
@@ -153,9 +153,8 @@ class Campaign:
         for status in statuses:
             if status > 0:
                 self._idle += 1
-                self.ended[_error(self.ground.errors)] += 1
             if self._idle > len(self.kinds):
-                raise Hang("sessions end by themselves, again and again: " + _error(self.ground.errors))
+                raise Hang(f"sessions end by themselves, again and again: {self.ground.words[-1]}")
         return 0 in statuses
 
     def _is_over(self) -> bool:
@@ -165,18 +164,13 @@ class Campaign:
         for owner in self.ground.owners:  # on PostgreSQL the other one sees that nothing is left to do
             try:
                 owner.wait(PATIENCE_S)
-            except TimeoutError:
+            except subprocess.TimeoutExpired:
                 raise Hang("an owner does not see that the study is over") from None
         self.ground.owners.clear()
         return True
 
     def _look_at_study(self) -> None:
         self.proof.add(proof(self.ground, self._moments))
-
-
-def _error(errors: Path) -> str:
-    lines = [line for line in errors.read_text("utf-8", "replace").splitlines() if ": " in line and "Error" in line]
-    return lines[-1][:110] if lines else "no words"
 
 
 def table(campaigns: list[Campaign]) -> None:
@@ -195,10 +189,14 @@ def totals(campaigns: list[Campaign]) -> bool:
     whole = Proof()
     for one in campaigns:
         whole.add(one.proof)
-    ended = sum((one.ended for one in campaigns), Counter())
+    ended = Counter(word for one in campaigns for word in one.ground.words)
     hangs = [f"{one.ground.variant.name}: {hang}" for one in campaigns for hang in one.hangs]
-    print(f"{whole.studies} studies in {whole.sessions} sessions: {whole.proposed} proposed, {whole.told} told, {whole.begun} begun")
-    print(f"model: {whole.charged} charged, {whole.tokens} tokens; {whole.lost_tokens} set down for attempts that broke off")
+    print(
+        f"{whole.studies} studies in {whole.sessions} sessions: {whole.proposed} proposed, {whole.told} told, {whole.begun} begun"
+    )
+    print(
+        f"model: {whole.charged} charged, {whole.tokens} tokens; {whole.lost_tokens} set down for attempts that broke off"
+    )
     for text, times in ended.most_common():
         print(f"  {times} sessions ended by: {text}")
     print(f"begun again by an owner that had only been stopped: {whole.woken}; charged and in no log: {whole.unbooked}")
@@ -221,7 +219,9 @@ def run(faults: int, seed: int, variants: list[Variant], kinds: tuple[str, ...])
             campaign = Campaign(variant, folder, dice, kinds)
             campaign.run((faults + number) // len(variants))
             campaigns.append(campaign)
-            print(f"{variant.name}: {sum(campaign.dealt.values())} faults in {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"{variant.name}: {sum(campaign.dealt.values())} faults in {time.monotonic() - began:.0f} s", flush=True
+            )
         table(campaigns)
         return totals(campaigns)
 

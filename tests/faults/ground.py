@@ -30,6 +30,7 @@ PATIENCE_S = 90.0
 """How long anything is waited for: many times what it takes on a slow machine, so that who passes it hangs."""
 
 SERVER = Path(__file__).with_name("keeping_server.py")
+CLUSTER = Path(__file__).with_name("dask_cluster.py")
 LEASE_S = 1.0
 
 
@@ -42,7 +43,7 @@ class Variant:
     """Where studies are kept and scored, and how many processes want to run them at once."""
 
     name: str
-    executor: str
+    dask: bool = False
     database: bool = False
 
     @property
@@ -54,10 +55,10 @@ class Variant:
 VARIANTS = {
     one.name: one
     for one in (
-        Variant("sqlite-processes", "processes?workers=2"),
-        Variant("sqlite-dask", "dask://local?workers=2"),
-        Variant("postgres-processes", "processes?workers=2", database=True),
-        Variant("postgres-dask", "dask://local?workers=2", database=True),
+        Variant("sqlite-processes"),
+        Variant("sqlite-dask", dask=True),
+        Variant("postgres-processes", database=True),
+        Variant("postgres-dask", dask=True, database=True),
     )
 }
 
@@ -95,15 +96,19 @@ class Ground:
     def __init__(self, variant: Variant, folder: Path, seconds: float = 0.02) -> None:
         """Start the servers; :meth:`order` and :meth:`start_owners` do the rest."""
         self.variant, self.folder = variant, folder
-        self.books, self.notes_path, self.errors = folder / "books", folder / "notes", folder / "errors"
+        self.books, self.notes_path = folder / "books", folder / "notes"
+        self.words: list[str] = []  # the last of each owner that has ended, but was not killed
+        self._errors: dict[int, Path] = {}
         self.postgres = PostgresServer() if variant.database else None
         if self.postgres is not None:
             self.postgres.start()
-        self.model = ModelServer(self.books, self.errors)
+        self.model = ModelServer(self.books, folder / "errors-model")
+        self.cluster = self._started(CLUSTER) if variant.dask else None
         self.store = self._store()
         options = f"?lease_s={LEASE_S}&patience_s=600" if self.postgres else ""
+        executor = self.cluster.stdout.readline().strip() if self.cluster else "processes?workers=2"
         self.order = Order(
-            self._address() + options, "", self.model.url, str(self.notes_path), variant.executor, seconds=seconds
+            self._address() + options, "", self.model.url, str(self.notes_path), executor, seconds=seconds
         )
         self.owners: list[subprocess.Popen[bytes]] = []
         self.charged_before = 0
@@ -125,13 +130,21 @@ class Ground:
         """Start owners in place of those that have ended; return the statuses of those that had."""
         ended = [process for process in self.owners if process.poll() is not None]
         self.owners = [process for process in self.owners if process.poll() is None]
+        self.words += [_last_line(self._errors[process.pid]) for process in ended if process.returncode > 0]
         if not any(process.returncode == 0 for process in ended):
             while len(self.owners) < self.variant.owners:
-                with self.errors.open("ab") as errors:
-                    self.owners.append(
-                        subprocess.Popen(self.order.words(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
-                    )
+                self.owners.append(self._started(*self.order.words()[1:]))
         return [process.returncode for process in ended]
+
+    def _started(self, *words: object) -> subprocess.Popen[str]:
+        path = self.folder / f"errors-{len(self._errors)}"
+        command = [sys.executable, *map(str, words)]
+        with path.open("ab") as errors:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        self._errors[process.pid] = path
+        return process
 
     def owner(self) -> subprocess.Popen[bytes] | None:
         """Return the process that runs the study now."""
@@ -139,9 +152,9 @@ class Ground:
         return next((one for one in self.owners if one.pid == pid and one.poll() is None), None)
 
     def worker(self, dice: Random) -> int | None:
-        """Return a worker process of the owner that is within an evaluation."""
-        owner = self.owner()
-        below = descendants(owner.pid) if owner else set()
+        """Return a worker process that is within an evaluation, or was just now."""
+        above = self.cluster or self.owner()
+        below = descendants(above.pid) if above else set()
         found = sorted(below & {note.pid for note in notes(self.notes_path)[-8:]})
         return dice.choice(found) if found else None
 
@@ -169,18 +182,17 @@ class Ground:
 
     def close(self) -> None:
         """End everything."""
-        for process in self.owners:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-                process.wait()
+        for process in (*self.owners, *([self.cluster] if self.cluster else ())):
+            self.doom(process.pid)
+            process.kill()
+            process.communicate()
         self.store.close()
         self.model.kill()
         if self.postgres is not None:
             self.postgres.stop()
 
 
-def within(what: str, look, ground: Ground | None = None):
+def within(what: str, look):
     """Return what ``look`` finds, as soon as it finds something.
 
     Raises:
@@ -189,13 +201,14 @@ def within(what: str, look, ground: Ground | None = None):
     ends = time.monotonic() + PATIENCE_S
     while not (found := look()):
         if time.monotonic() > ends:
-            raise Hang(f"{what}: not within {PATIENCE_S:.0f} s" + (_last_words(ground.errors) if ground else ""))
+            raise Hang(f"{what}: not within {PATIENCE_S:.0f} s")
         time.sleep(0.003)
     return found
 
 
-def _last_words(errors: Path) -> str:
-    return "; last words: " + " | ".join(errors.read_text("utf-8", "replace").splitlines()[-3:])
+def _last_line(errors: Path) -> str:
+    lines = errors.read_text("utf-8", "replace").splitlines()
+    return next((line[:120] for line in reversed(lines) if line.strip()), "no word")
 
 
 def _size(path: Path) -> int:

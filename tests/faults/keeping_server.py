@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from llm_optimize.testing.answers import Answer, Received
@@ -23,7 +24,7 @@ class KeepingServer(ScriptedServer):
 
     def __init__(self, books: Path, port: int = 0, latency: float = 0.0) -> None:
         """Open the books, and the port."""
-        self._answers = {line["key"]: Answer(line["text"]) for line in charges(books)}
+        self._answers = {line["key"]: Answer(line["text"], usage=line["usage"]) for line in charges(books)}
         self._books = os.open(books, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._turn = threading.Lock()
         super().__init__(lambda body, index: "", latency=latency, port=port)
@@ -37,19 +38,20 @@ class KeepingServer(ScriptedServer):
         with self._turn:
             answer = self._answers.get(received.key)
             if answer is None:
-                answer = Answer(f"```\ny = {len(self._answers) + 1}\n```")
-                self._charge(received, answer)
+                answer = self._charged(received, Answer(f"```\ny = {len(self._answers) + 1}\n```"))
         return answer, received.body
 
-    def _charge(self, received, answer):
-        tokens = answer.tokens(received.body)
-        line = {"key": received.key, "text": answer.text, "tokens": tokens["total_tokens"]}
+    def _charged(self, received, answer):
+        # A repeat whose prompt differs, since the study has gone on meanwhile, is told what the first one cost.
+        usage = answer.tokens(received.body)
+        line = {"key": received.key, "text": answer.text, "usage": usage}
         os.write(self._books, json.dumps(line).encode() + b"\n")  # one write: a kill leaves whole lines
-        self._answers[received.key] = answer
+        self._answers[received.key] = replace(answer, usage=usage)
+        return self._answers[received.key]
 
 
 def charges(books: Path) -> list[dict]:
-    """Return what was charged, in order: key, text and tokens of each."""
+    """Return what was charged, in order: key, text and usage of each."""
     return [json.loads(line) for line in books.read_text().splitlines()] if books.exists() else []
 
 

@@ -32,7 +32,9 @@ class NotingScorer:
     def _note(self, what: str, text: str) -> None:
         line = "\t".join((what, str(os.getpid()), evaluation_key() or "", text.strip()))
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(file, line.encode() + b"\n")  # one write: lines of several processes do not mix, a kill leaves whole ones
+        os.write(
+            file, line.encode() + b"\n"
+        )  # one write: lines of several processes do not mix, a kill leaves whole ones
         os.close(file)
 
 

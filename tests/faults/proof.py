@@ -136,7 +136,7 @@ def _paid(found: Proof, log: list, charged: list[dict], texts: set[str]) -> None
     lost = history.account.by_role().get(LOST)
     found.lost_tokens = lost.tokens if lost else 0
     found.tokens = history.usage.tokens - found.lost_tokens
-    server = sum(line["tokens"] for line in charged)
+    server = sum(line["usage"]["total_tokens"] for line in charged)
     if found.tokens != server:
         found.money = abs(found.tokens - server)
         found.notes.append(f"the log says {found.tokens} tokens, the server charged {server}")

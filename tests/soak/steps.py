@@ -100,7 +100,9 @@ def judge(samples: list[Sample]) -> bool:
     tenth = max(1, len(samples) // 10)
     marks = [samples[tenth - 1], samples[len(samples) // 2], samples[-1]]
     settled = samples[2 * tenth :]
-    print(f"{'figure':<12}" + "".join(f"{f'at {one.steps:,}':>14}" for one in marks) + f"{'per 1,000 steps':>18}  flat?")
+    print(
+        f"{'figure':<12}" + "".join(f"{f'at {one.steps:,}':>14}" for one in marks) + f"{'per 1,000 steps':>18}  flat?"
+    )
     flat = True
     for name in (item.name for item in fields(Sample) if item.name != "steps"):
         values = [float(getattr(sample, name)) for sample in settled]
