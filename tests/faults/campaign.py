@@ -22,8 +22,8 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path[:0] = [str(Path(__file__).parents[1])]  # tests/, for helpers
 
@@ -31,26 +31,22 @@ from ground import PATIENCE_S, VARIANTS, Ground, Hang, Variant, kill, within  # 
 from helpers.postgres_server import programs  # noqa: E402 - as above
 from proof import Moment, Proof, moment, proof  # noqa: E402 - as above
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 KINDS = ("owner", "worker", "sandbox", "model", "stop", "database")
 OVERLAP = 0.4  # of the faults that are dealt without waiting for what the one before leads to
 LONGEST_S = 0.08  # of the random while after something was seen
+_PATIENT = 5  # sessions that end by an error, without a fault in between
 CAPS = ({"evaluations": 60, "tokens": None}, {"evaluations": None, "tokens": 60_000})
 
 
 class Campaign:
     """Faults against one variant, and what followed."""
 
-    def __init__(self, variant: Variant, folder: Path, dice: random.Random, kinds: tuple[str, ...]) -> None:
-        """Start the servers.
-
-        Args:
-            variant: what runs.
-            folder: for its files.
-            dice: choose moments and kinds.
-            kinds: of faults; those of a database only where there is one.
-        """
+    def __init__(self, variant: Variant, folder: Path, dice: random.Random) -> None:
+        """Start the servers; the dice choose moments and victims."""
         self.ground = Ground(variant, folder)
-        self.kinds = tuple(kind for kind in kinds if kind != "database" or variant.database)
         self.dealt: Counter[str] = Counter()
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.hangs: list[str] = []
@@ -59,12 +55,12 @@ class Campaign:
         self._moments: list[Moment] = []
         self._idle = 0
 
-    def run(self, faults: int) -> None:
-        """Deal the faults and let the last study come to its end."""
+    def run(self, faults: Sequence[str]) -> None:
+        """Deal the faults, in this order, and let the last study come to its end."""
         try:
             self._next_study()
-            while sum(self.dealt.values()) < faults:
-                self._deal()
+            for kind in faults:
+                within(f"a victim for {kind}", lambda kind=kind: self._deal(kind))
             within("the last study's end", self._is_over)
             self._look_at_study()
         except Hang as hang:
@@ -79,8 +75,8 @@ class Campaign:
         self._moments = []
         self.ground.begin(f"study-{number + 1}", **CAPS[number % len(CAPS)])
 
-    def _deal(self) -> None:
-        kind = self._dice.choice(self.kinds)
+    def _deal(self, kind: str) -> bool:
+        """Deal one fault at a random moment; return whether it was dealt."""
         before = self.ground.signs()
         sign = self._dice.randrange(len(before))
         within("anything to happen", lambda: self._is_over() or self.ground.signs()[sign] > before[sign])
@@ -88,17 +84,17 @@ class Campaign:
         if self._is_over():
             self._look_at_study()
             self._next_study()
-            return
-        since = self.ground.signs()[0]
-        began = time.monotonic()
+            return False
+        since, began = self.ground.signs()[0], time.monotonic()
         if not getattr(self, f"_{kind}")():
-            return
+            return False
         self.dealt[kind] += 1
         self._idle = 0
         self._moments.append(moment(self.ground, kind))
         if self._dice.random() >= OVERLAP:
             within(f"an event after {kind}", lambda: self._is_over() or self.ground.signs()[0] > since + 1)
             self.seconds[kind].append(time.monotonic() - began)
+        return True
 
     # --- the faults; each returns whether it was dealt ------------------------------------------------------------
 
@@ -153,7 +149,7 @@ class Campaign:
         for status in statuses:
             if status > 0:
                 self._idle += 1
-            if self._idle > len(self.kinds):
+            if self._idle > _PATIENT:
                 raise Hang(f"sessions end by themselves, again and again: {self.ground.words[-1]}")
         return 0 in statuses
 
@@ -191,39 +187,36 @@ def totals(campaigns: list[Campaign]) -> bool:
         whole.add(one.proof)
     ended = Counter(word for one in campaigns for word in one.ground.words)
     hangs = [f"{one.ground.variant.name}: {hang}" for one in campaigns for hang in one.hangs]
-    print(
-        f"{whole.studies} studies in {whole.sessions} sessions: {whole.proposed} proposed, {whole.told} told, {whole.begun} begun"
-    )
-    print(
-        f"model: {whole.charged} charged, {whole.tokens} tokens; {whole.lost_tokens} set down for attempts that broke off"
-    )
+    print(f"{whole.studies} studies in {whole.sessions} sessions")
+    print(f"candidates: {whole.proposed} proposed, {whole.told} told; {whole.begun} evaluations begun")
+    print(f"model: {whole.charged} calls and {whole.tokens} tokens charged; {whole.lost_tokens} for what broke off")
     for text, times in ended.most_common():
         print(f"  {times} sessions ended by: {text}")
     print(f"begun again by an owner that had only been stopped: {whole.woken}; charged and in no log: {whole.unbooked}")
+    print(f"lost {whole.lost}, double {whole.double}, begun with an outcome on disk {whole.begun_again}")
     print(
-        f"lost {whole.lost}, double {whole.double}, begun with an outcome on disk {whole.begun_again}, wrong scores "
-        f"{whole.wrong}, tokens that log and server differ by {whole.money}, caps passed {whole.over_cap}, hangs {len(hangs)}"
+        f"wrong scores {whole.wrong}, tokens that log and server differ by {whole.money}, caps passed {whole.over_cap}"
     )
+    print(f"hangs {len(hangs)}")
     for line in [*hangs, *whole.notes][:20]:
         print(f"  {line}")
     return whole.holds and not hangs and whole.studies >= len(campaigns)
 
 
-def run(faults: int, seed: int, variants: list[Variant], kinds: tuple[str, ...]) -> bool:
+def run(faults: int, dice: random.Random, variants: list[Variant], kinds: list[str]) -> bool:
     """Run the campaigns one after the other, print their tables, and return whether all holds."""
-    dice, campaigns = random.Random(seed), []
-    with ExitStack() as stack:
-        for number, variant in enumerate(variants):
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            began = time.monotonic()
-            campaign = Campaign(variant, folder, dice, kinds)
-            campaign.run((faults + number) // len(variants))
-            campaigns.append(campaign)
-            print(
-                f"{variant.name}: {sum(campaign.dealt.values())} faults in {time.monotonic() - began:.0f} s", flush=True
-            )
-        table(campaigns)
-        return totals(campaigns)
+    campaigns = []
+    for number, variant in enumerate(variants):
+        fit = [kind for kind in kinds if kind != "database" or variant.database]
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            campaign = Campaign(variant, Path(folder), dice)
+            campaign.run(dice.choices(fit, k=(faults + number) // len(variants)))
+        campaigns.append(campaign)
+        dealt, seconds = sum(campaign.dealt.values()), time.monotonic() - began
+        print(f"{variant.name}: {dealt} faults in {seconds:.0f} s", flush=True)
+    table(campaigns)
+    return totals(campaigns)
 
 
 def main() -> int:
@@ -238,7 +231,7 @@ def main() -> int:
     if programs() is None:
         print("no PostgreSQL here (apt-get install postgresql): its variants are left out")
         chosen = [one for one in chosen if not one.database]
-    return 0 if run(args.faults, args.seed, chosen, tuple(args.kinds.split(","))) else 1
+    return 0 if run(args.faults, random.Random(args.seed), chosen, args.kinds.split(",")) else 1
 
 
 if __name__ == "__main__":

@@ -133,16 +133,14 @@ class Ground:
         self.words += [_last_line(self._errors[process.pid]) for process in ended if process.returncode > 0]
         if not any(process.returncode == 0 for process in ended):
             while len(self.owners) < self.variant.owners:
-                self.owners.append(self._started(*self.order.words()[1:]))
+                self.owners.append(self._started(*self.order.words()[1:], says=subprocess.DEVNULL))
         return [process.returncode for process in ended]
 
-    def _started(self, *words: object) -> subprocess.Popen[str]:
+    def _started(self, *words: object, says: int = subprocess.PIPE) -> subprocess.Popen[str]:
         path = self.folder / f"errors-{len(self._errors)}"
         command = [sys.executable, *map(str, words)]
         with path.open("ab") as errors:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=says, stderr=errors, text=True)
         self._errors[process.pid] = path
         return process
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_optimize.parallel import evaluation_key
 from llm_optimize.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Note", "NotingScorer", "notes"]
 
