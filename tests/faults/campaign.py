@@ -14,10 +14,10 @@ in turn. Then log, notes and books are compared, see ``proof.py``. The status is
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -104,7 +104,7 @@ class Campaign:
             return False
         self.ground.doom(owner.pid)
         owner.kill()
-        owner.wait()
+        owner.wait(PATIENCE_S)
         self._note_statuses()
         return True
 
@@ -136,9 +136,9 @@ class Campaign:
         owner = self.ground.owner()
         if owner is None:
             return False
-        owner.send_signal(signal.SIGSTOP)
+        os.kill(owner.pid, signal.SIGSTOP)
         time.sleep(self._dice.choice((0.1, 0.4, 1.6)))  # the last is longer than a lease
-        owner.send_signal(signal.SIGCONT)
+        os.kill(owner.pid, signal.SIGCONT)
         return True
 
     # --- what follows ---------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class Campaign:
         for owner in self.ground.owners:  # on PostgreSQL the other one sees that nothing is left to do
             try:
                 owner.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
+            except TimeoutError:
                 raise Hang("an owner does not see that the study is over") from None
         self.ground.owners.clear()
         return True

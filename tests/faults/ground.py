@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.postgres_server import PostgresServer
+from helpers.warm import Session
 from keeping_server import charges
 from noting_scorer import notes
 from owner_session import Order
@@ -30,6 +31,7 @@ PATIENCE_S = 90.0
 """How long anything is waited for: many times what it takes on a slow machine, so that who passes it hangs."""
 
 SERVER = Path(__file__).with_name("keeping_server.py")
+OWNER = Path(__file__).with_name("owner_session.py")
 CLUSTER = Path(__file__).with_name("dask_cluster.py")
 LEASE_S = 1.0
 
@@ -103,15 +105,16 @@ class Ground:
         if self.postgres is not None:
             self.postgres.start()
         self.model = ModelServer(self.books, folder / "errors-model")
-        self.cluster = self._started(CLUSTER) if variant.dask else None
+        self.cluster = self._clustered() if variant.dask else None
         self.store = self._store()
         options = f"?lease_s={LEASE_S}&patience_s=600" if self.postgres else ""
         executor = self.cluster.stdout.readline().strip() if self.cluster else "processes?workers=2"
         self.order = Order(
             self._address() + options, "", self.model.url, str(self.notes_path), executor, seconds=seconds
         )
-        self.owners: list[subprocess.Popen[bytes]] = []
+        self.owners: list[Session] = []
         self.charged_before = 0
+        self._seen = 0
         self._orphans: dict[int, str] = {}
 
     def _address(self) -> str:
@@ -120,8 +123,13 @@ class Ground:
     def _store(self) -> SQLiteStore | PostgresStore:
         return PostgresStore(self._address()) if self.postgres else SQLiteStore(self._address())
 
+    def _clustered(self) -> subprocess.Popen[str]:
+        with (self.folder / "errors-cluster").open("ab") as errors:
+            return subprocess.Popen([sys.executable, str(CLUSTER)], stdout=subprocess.PIPE, stderr=errors, text=True)
+
     def begin(self, study: str, **caps: int | None) -> None:
         """Let a study begin."""
+        self._seen = 0
         self.charged_before = len(charges(self.books))
         self.order = replace(self.order, study=study, **caps)
         self.start_owners()
@@ -133,18 +141,16 @@ class Ground:
         self.words += [_last_line(self._errors[process.pid]) for process in ended if process.returncode > 0]
         if not any(process.returncode == 0 for process in ended):
             while len(self.owners) < self.variant.owners:
-                self.owners.append(self._started(*self.order.words()[1:], says=subprocess.DEVNULL))
+                self.owners.append(self._started())
         return [process.returncode for process in ended]
 
-    def _started(self, *words: object, says: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    def _started(self) -> Session:
         path = self.folder / f"errors-{len(self._errors)}"
-        command = [sys.executable, *map(str, words)]
-        with path.open("ab") as errors:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=says, stderr=errors, text=True)
+        process = Session(OWNER, self.order.text(), errors=path)
         self._errors[process.pid] = path
         return process
 
-    def owner(self) -> subprocess.Popen[bytes] | None:
+    def owner(self) -> Session | None:
         """Return the process that runs the study now."""
         pid = next((one.owner_pid for one in self.store.overview() if one.name == self.order.study), None)
         return next((one for one in self.owners if one.pid == pid and one.poll() is None), None)
@@ -166,24 +172,29 @@ class Ground:
         """Remember what is below a process that is about to be killed: it has to end as well."""
         self._orphans.update((child, _born(child)) for child in descendants(pid))
 
-    def orphans(self) -> list[int]:
+    def orphans(self) -> list[str]:
         """Return which of those live, once they had time to end."""
         ends = time.monotonic() + PATIENCE_S
-        while time.monotonic() < ends and (alive := [pid for pid, born in self._orphans.items() if _born(pid) == born]):
+        while (alive := [pid for pid, born in self._orphans.items() if born and _born(pid) == born]) and (
+            time.monotonic() < ends
+        ):
             time.sleep(0.05)
-        return alive
+        return [f"{pid} below {_parent(pid)}: {_command(pid)}" for pid in alive]
 
     def signs(self) -> tuple[int, int, int]:
         """Return the sizes of what grows while a study goes on: log, notes, books."""
-        log = max((number for number, _ in self.store.read(self.order.study)), default=0)
-        return log, _size(self.notes_path), _size(self.books)
+        self._seen = max((number for number, _ in self.store.read(self.order.study, self._seen)), default=self._seen)
+        return self._seen, _size(self.notes_path), _size(self.books)
 
     def close(self) -> None:
         """End everything."""
         for process in (*self.owners, *([self.cluster] if self.cluster else ())):
             self.doom(process.pid)
             process.kill()
-            process.communicate()
+        for owner in self.owners:
+            owner.wait(PATIENCE_S)
+        if self.cluster:
+            self.cluster.communicate()
         self.store.close()
         self.model.kill()
         if self.postgres is not None:
@@ -200,7 +211,7 @@ def within(what: str, look):
     while not (found := look()):
         if time.monotonic() > ends:
             raise Hang(f"{what}: not within {PATIENCE_S:.0f} s")
-        time.sleep(0.003)
+        time.sleep(0.01)
     return found
 
 

@@ -31,9 +31,9 @@ class Order:
     evaluations: int | None = None
     tokens: int | None = None
 
-    def words(self) -> list[str]:
-        """Return the command."""
-        return [sys.executable, __file__, json.dumps(asdict(self))]
+    def text(self) -> str:
+        """Return it as the command's word."""
+        return json.dumps(asdict(self))
 
 
 def main(order: Order) -> int:
