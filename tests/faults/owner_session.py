@@ -30,6 +30,8 @@ class Order:
     seconds: float = 0.02
     evaluations: int | None = None
     tokens: int | None = None
+    wall: float | None = None
+    eval_timeout: float | None = None
 
     def text(self) -> str:
         """Return it as the command's word."""
@@ -49,9 +51,10 @@ def main(order: Order) -> int:
             verbose=False,
             store=order.store,
             study=order.study,
-            budget=Budget(evaluations=order.evaluations, tokens=order.tokens),
+            budget=Budget(evaluations=order.evaluations, tokens=order.tokens, seconds=order.wall),
             parallel=order.parallel,
             executor=order.executor,
+            eval_timeout=order.eval_timeout,
         )
     except LLMOptimizeError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
