@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.core.stopping import Rule
+from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
     from llm_optimize.core.history import History
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "usual_cost"]
+
+_LATELY = 8  # trials whose cost says what the next one may cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Budget(Rule):
             "evaluations": history.evaluations,
             "tokens": history.usage.tokens,
             "dollars": history.usage.dollars,
-            "seconds": history.active_seconds(time.time() if now is None else now),
+            "seconds": history.active_seconds(history.now() if now is None else now),
         }
         caps = {name: getattr(self.raised(history), name) for name in used}
         return {name: (amount, caps[name]) for name, amount in used.items() if caps[name] is not None}
@@ -75,3 +77,10 @@ class Budget(Rule):
         own = {item.name: getattr(self, item.name) for item in fields(self)}
         caps: dict[str, Any] = {name: cap and history.hand.raised(name, cap) for name, cap in own.items()}
         return Budget(**caps)
+
+
+def usual_cost(history: History, n: int = 1) -> Usage:
+    """Return what the model calls of ``n`` evaluations may cost: each as much as the dearest recent one; O(1)."""
+    recent = [trial.outcome.usage for trial in history.recent(_LATELY)]
+    tokens = max((usage.tokens for usage in recent), default=0)
+    return Usage(tokens_in=n * tokens, dollars=n * max((usage.dollars for usage in recent), default=0.0))

@@ -7,6 +7,7 @@ point stop sharing (a copy, the only O(n) case).
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from llm_optimize.core.past import Past, Record
 from llm_optimize.core.types import Candidate, Learned, Outcome, Problem, Trial, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["History", "Past", "same_text"]
 
@@ -62,6 +63,7 @@ class History:
         lessons: what the model has learned from trials that prompts may no longer show.
         born: when the study was first opened, seconds since the epoch; with the name, the study's identity.
         arms: what each part of a mixed proposer has brought, by name.
+        now: tells the time, in seconds since the epoch: while a session is open, that by which its events are logged.
 
     Example:
         >>> from llm_optimize.core.events import Opened, Proposed, Told
@@ -92,6 +94,7 @@ class History:
     sealed: Mapping[int, Outcome] = field(default_factory=dict)
     lessons: Learned = _NOTHING_LEARNED
     arms: Mapping[str, Arm] = field(default_factory=dict)
+    now: Callable[[], float] = field(default=time.time, compare=False, repr=False)
     _record: Record = None  # type: ignore[assignment]  # empty() and after() always give one
     _version: int = 0
     _told: int = 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.clock import SYSTEM, Clock, Steady
 from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.folding import Folding
 from llm_optimize.core.history import History
@@ -33,8 +33,11 @@ _LOG = logging.getLogger("llm_optimize")
 class Journal:
     """A study's log while this process owns it; used by the owner's thread only."""
 
-    def __init__(self, store: Store, study: str, observers: Sequence[Observer] = ()) -> None:
+    def __init__(self, store: Store, study: str, observers: Sequence[Observer] = (), clock: Clock = SYSTEM) -> None:
         """Touch nothing yet; :meth:`open` does."""
+        self.clock = clock
+        self.now = Steady(clock).time
+        """Tells the seconds since the epoch at which an event is logged; they never jump while the study is open."""
         self.store = store
         self.study = study
         self.replies = store if isinstance(store, ReplyLog) else None
@@ -75,10 +78,11 @@ class Journal:
             self._folding = Folding(self.store, self.study)
             self._folding.read(self.store)
             self._folding.keep()
+            self._folding.history = replace(self._folding.history, now=self.now)
             if self._sequence:
                 self._check_same(problem)
                 seed = self.history.seed
-            self.record(Opened(problem, seed, settings, time.time()))
+            self.record(Opened(problem, seed, settings, self.now()))
         except BaseException:
             self._release()
             raise
@@ -113,6 +117,7 @@ class Journal:
         """Return the scope for a unit of work of this study; without a guard its calls are counted, never refused."""
         hear = self._pass_on if self._hearing else None
         scope = self._scopes[name] = Scope(self.study, name, guard, self.replies, self.history.born, hear)
+        scope.clock = self.clock
         scope.begun = self.position
         scope.past = self.history
         return scope
@@ -131,7 +136,7 @@ class Journal:
         try:
             self.refresh()  # an interrupt may have come between an event's write and its fold
             unfinished = {name: scope.account for name, scope in self._scopes.items() if scope.account.rows}
-            self.record(Stopped(reason, time.time(), unfinished))
+            self.record(Stopped(reason, self.now(), unfinished))
         finally:
             self._release()
 

@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.clock import SYSTEM, Clock
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BudgetExceeded
 
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from llm_optimize.core.budget import Budget
-    from llm_optimize.core.history import History
 
-__all__ = ["Ledger", "UnitGuard", "usual_cost"]
+__all__ = ["Ledger", "UnitGuard"]
 
 _CAPS = ("tokens", "dollars")
 _NOTHING = Usage()
-_LATELY = 8  # trials whose cost says what the next one may cost
 _ROUNDING = 1e-9  # of a cap: sums of prices are not exact
 
 
@@ -34,13 +33,14 @@ class _Unit:
     """What one unit of work has spent and set aside.
 
     ``least`` is expected of it, ``follow`` of what comes after it. ``owed`` was paid before it began: by an earlier
-    attempt at it whose replies are recalled, and so counted anew. A dead one only owes.
+    attempt at it whose replies are recalled, and so counted anew. A dead one only owes; an heir has not begun yet.
     """
 
     least: Usage = _NOTHING
     follow: Usage = _NOTHING
     owed: Usage = _NOTHING
     alive: bool = True
+    heir: bool = False
     spent: Usage = _NOTHING
     reserved: list[tuple[Usage, int]] = field(default_factory=list)  # with the thread that waits for the reply
     waiting: int = 0  # threads that wait for money
@@ -78,12 +78,12 @@ class Ledger:
         40
     """
 
-    def __init__(self, budget: Budget) -> None:
-        """Start with nothing spent."""
+    def __init__(self, budget: Budget, clock: Clock = SYSTEM) -> None:
+        """Start with nothing spent; calls that wait for money wait by ``clock``."""
         self._budget = budget
         self._booked = _NOTHING
         self._units: dict[str, _Unit] = {}
-        self._changed = threading.Condition()  # model calls reserve from worker threads, at the same time
+        self._changed = clock.condition()  # model calls reserve from worker threads, at the same time
 
     @property
     def caps_dollars(self) -> bool:
@@ -122,8 +122,7 @@ class Ledger:
     def begin(self, name: str, least: Usage, follow: Usage) -> None:
         """Open a unit, or take one up again that ended without reaching the log."""
         with self._changed:
-            before = self._units.get(name)
-            self._units[name] = _Unit(least, follow, before.owed if before is not None else _NOTHING)
+            self._units[name] = _Unit(least, follow, self._owed(name))
 
     def give_up(self, name: str) -> Usage:
         """End a unit whose usage the log does not show; return what its calls in flight may cost.
@@ -146,13 +145,28 @@ class Ledger:
             self._changed.notify_all()
             return flying
 
-    def drop(self, name: str, booked: Usage | None) -> None:
-        """Forget a unit whose usage is part of ``booked``, what the log shows now."""
+    def drop(self, name: str, booked: Usage | None, heirs: Mapping[str, Usage]) -> None:
+        """Forget a unit whose usage is part of ``booked``, what the log shows now; keep money free for its heirs.
+
+        Both at once, so that no call which waits for money takes what was kept free for them.
+        """
         with self._changed:
             self._units.pop(name, None)
+            for heir, least in heirs.items():
+                if least != _NOTHING:
+                    self._units[heir] = _Unit(least, owed=self._owed(heir), heir=True)
             if booked is not None:
                 self._booked = booked
             self._changed.notify_all()
+
+    def disinherit(self) -> None:
+        """Keep nothing free any more for heirs, since they will not be begun; calls that wait for money look again."""
+        with self._changed:
+            for name, heir in [(name, unit) for name, unit in self._units.items() if unit.heir]:
+                del self._units[name]
+                if heir.owed != _NOTHING:
+                    self._units[name] = _Unit(owed=heir.owed, alive=False)
+                self._changed.notify_all()
 
     def reserve(self, name: str, least: Usage, most: Usage, *, patient: bool) -> Usage:
         """Set aside as much as fits; see :meth:`UnitGuard.reserve`.
@@ -194,10 +208,15 @@ class Ledger:
             return granted, copy
 
     def _wait(self, unit: _Unit) -> bool:
-        """Wait for a change; return False, without waiting, if all that could make one wait as well."""
+        """Wait for a change; return False, without waiting, if all that could make one wait as well.
+
+        An heir begins when an evaluation ends, so it waits as well where one of these does.
+        """
         thread = threading.get_ident()
         others = [one for one in self._units.values() if one.alive and one is not unit]
-        if not unit.calls_elsewhere(thread) and not any(one.reserved or not one.waiting for one in others):
+        stuck = any(one.follow == _NOTHING and (one.waiting or one is unit) for one in (unit, *others))
+        idle = all(not one.reserved and (one.waiting or (one.heir and stuck)) for one in others)
+        if idle and not unit.calls_elsewhere(thread):
             self._changed.notify_all()
             return False
         unit.waiting += 1
@@ -227,6 +246,10 @@ class Ledger:
                 del unit.reserved[place]
             unit.spent += actual
             self._changed.notify_all()
+
+    def _owed(self, name: str) -> Usage:
+        before = self._units.get(name)
+        return _NOTHING if before is None else before.owed
 
     def _alive(self, name: str) -> _Unit:
         unit = self._units.get(name)
@@ -349,16 +372,14 @@ class UnitGuard:
         """End the unit without its usage in the log; return what its calls in flight may cost, which stays counted."""
         return self._ledger.give_up(self._name)
 
-    def close(self, booked: Usage | None = None) -> None:
-        """Forget the unit: its usage is part of ``booked``, what the log shows now, or nothing was spent."""
-        self._ledger.drop(self._name, booked)
+    def close(self, booked: Usage | None = None, heirs: Mapping[str, Usage] | None = None) -> None:
+        """Forget the unit: its usage is part of ``booked``, what the log shows now, or nothing was spent.
 
-
-def usual_cost(history: History, n: int = 1) -> Usage:
-    """Return what the model calls of ``n`` evaluations may cost: each as much as the dearest recent one; O(1)."""
-    recent = [trial.outcome.usage for trial in history.recent(_LATELY)]
-    tokens = max((usage.tokens for usage in recent), default=0)
-    return Usage(tokens_in=n * tokens, dollars=n * max((usage.dollars for usage in recent), default=0.0))
+        Args:
+            booked: what the log shows now.
+            heirs: by name: units that will be begun because of it, and what is kept free for each until then.
+        """
+        self._ledger.drop(self._name, booked, heirs or {})
 
 
 def _copied(budget: Budget, booked: Usage) -> Ledger:

@@ -13,32 +13,33 @@ is excluded, a failure without a score. Three candidates in a row that fail the 
 from __future__ import annotations
 
 import logging
-import pickle  # only its error is of interest
+import math
 import queue
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.account import LOST
 from llm_optimize.core.alike import Alike
+from llm_optimize.core.budget import usual_cost
 from llm_optimize.core.events import Retold, Told
+from llm_optimize.core.flight import Flight, Work
 from llm_optimize.core.fresh import evaluate_afresh
-from llm_optimize.core.ledger import UnitGuard, usual_cost
+from llm_optimize.core.ledger import UnitGuard
 from llm_optimize.core.metering import entered
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.plan import Ending, Plan
 from llm_optimize.core.protocols import Evaluators
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Failure, Usage
-from llm_optimize.core.workers import DaemonThreads, Inline, repeating
+from llm_optimize.core.workers import DaemonThreads, Inline, cannot_travel, repeating
 from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from llm_optimize.core.flight import Key
     from llm_optimize.core.history import History
     from llm_optimize.core.journal import Journal
     from llm_optimize.core.metering import Scope
@@ -55,20 +56,6 @@ _FRUITLESS = 3  # proposals in a row without a candidate after which asking on i
 _FRUITLESS_LATER = 8  # and once some have brought one: the model can do it, but repeats itself
 
 
-@dataclass(slots=True)
-class _Work:
-    """One proposal or one evaluation in flight."""
-
-    key: tuple[str, int]  # ("proposal", slot), ("evaluation", candidate id) or ("retest", serial)
-    size: int  # candidates that it stands for
-    scope: Scope
-    guard: UnitGuard | None
-    began: float
-    again: Again | None = None
-    noted: bool = False
-    future: Future[Any] | None = None
-
-
 class Loop:
     """Runs one session of a study to its end."""
 
@@ -76,10 +63,12 @@ class Loop:
         """Begin nothing yet."""
         self._journal = journal
         self._plan = plan
-        self._done: queue.SimpleQueue[tuple[tuple[str, int], Future[Any]]] = queue.SimpleQueue()
+        self._clock = plan.clock
+        self._done = plan.clock.queue()  # of keys with their futures
+        self._look_by = plan.clock.monotonic() + _POLL_S  # when the clocks are looked at at the latest
         self._ready: deque[Candidate] = deque(journal.history.pending)
-        self._work: dict[tuple[str, int], _Work] = {}
-        self._early: dict[tuple[str, int], Future[Any]] = {}  # done before their turn in the order that is repeated
+        self._work = Flight()
+        self._early: dict[Key, Future[Any]] = {}  # done before their turn in the order that is repeated
         self._reason: str | None = None
         self._error: LLMOptimizeError | None = None
         self._alike = Alike()
@@ -87,7 +76,7 @@ class Loop:
         self._is_spent = False  # a proposal was refused for want of money; that for scoring what came is set aside
         self._is_broken = False  # a call was refused or failed: nothing more is begun, not even what ends a run
         alone = plan.parallel == 1 and plan.eval_timeout is None and plan.budget.seconds is None
-        self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads()
+        self._own: Inline | DaemonThreads = Inline() if alone else DaemonThreads(plan.clock)
         self._executor: Executor = plan.executor or self._own
         # A scope cannot travel to another process, so only executors that run threads of this one get it.
         self._scoped = isinstance(self._executor, (Inline, DaemonThreads, ThreadPoolExecutor))
@@ -95,7 +84,7 @@ class Loop:
     def run(self) -> Ending:
         """Go on until a rule says stop, then wait for what is in flight."""
         try:
-            with repeating(self._notice, self._plan.notice_after * _GLANCE):
+            with repeating(self._notice, self._plan.notice_after * _GLANCE, self._clock):
                 self._begin()
                 while self._work or self._is_paused():
                     self._arrive()
@@ -111,19 +100,21 @@ class Loop:
         """Begin whatever may be begun now: evaluations of waiting candidates first, then proposals."""
         self._begin_here()
         while said := self._plan.order.guidance_at(self._journal.position):
-            self._journal.record(replace(said, at=time.time()))
+            self._journal.record(replace(said, at=self._journal.now()))
             self._begin_here()
 
     def _begin_here(self) -> None:
         self._journal.refresh()
         self._plan.ledger.cap(self._plan.budget.raised(self._journal.history))
         self._plan.ledger.fold(self._journal.history.logged)
-        if not self._journal.history.opening and self._may(self._scoring()):
+        if not self._journal.history.opening and self._may(self._work.scoring):
             self._consult()
             self._ready.extendleft(reversed(record_injected(self._journal)))
-        while self._ready and self._scoring() < self._plan.parallel and self._may_score():
+        while self._ready and self._work.scoring < self._plan.parallel and self._may_score():
             self._evaluate(self._ready.popleft())
-        while (again := self._due()) is not None and self._may(self._scoring()):
+        if self._ready and self._work.scoring < self._plan.parallel:
+            self._plan.ledger.disinherit()
+        while (again := self._due()) is not None and self._may(self._work.scoring):
             self._test_again(again)
         while (n := self._wanted()) > 0 and (slot := self._free_slot()) is not None:
             self._propose(n, slot)
@@ -135,7 +126,7 @@ class Loop:
         if consult is not None and consult.due(history, self._consulted):
             self._consulted = len(history.trials)
             for event in consult.ask(history):
-                self._journal.record(replace(event, at=time.time()))
+                self._journal.record(replace(event, at=self._journal.now()))
 
     def _may(self, in_flight: int) -> bool:
         """Say whether one more unit of work may begin beside ``in_flight``; the first reason against it stays."""
@@ -150,7 +141,7 @@ class Loop:
 
     def _may_score(self) -> bool:
         """Say whether a waiting candidate may be scored: also where the money is spent, as long as that is all."""
-        flying, stop = self._scoring(), self._plan.stop
+        flying, stop = self._work.scoring, self._plan.stop
         spent = self._is_spent and self._error is None
         if not spent:
             return self._may(flying)
@@ -163,7 +154,7 @@ class Loop:
 
     def _wanted(self) -> int:
         """Return how many drafts to ask for now: as many as fit, 0 for none."""
-        waiting = len(self._ready) + sum(work.size for work in self._work.values())
+        waiting = len(self._ready) + self._work.size
         history = self._journal.history
         if waiting >= self._plan.parallel or (history.opening and waiting):
             return 0
@@ -174,21 +165,15 @@ class Loop:
             return 0
         return next((n for n in range(self._plan.ideas, 0, -1) if self._may(waiting + n - 1)), 0)
 
-    def _scoring(self) -> int:
-        return sum(key[0] != "proposal" for key in self._work)
-
-    def _flying(self) -> list[Again]:
-        return [work.again for work in self._work.values() if work.again is not None]
-
     def _due(self) -> Again | None:
         """Return whom to test again during the search, if there is room."""
-        if self._reason is not None or self._scoring() >= self._plan.parallel:
+        if self._reason is not None or self._work.scoring >= self._plan.parallel:
             return None
-        return self._plan.retesting.due(self._journal.history, self._flying())
+        return self._plan.retesting.due(self._journal.history, self._work.retests())
 
     def _ending(self) -> Again | None:
         """Return what to evaluate once the search is over, as far as the budget has room for it."""
-        flying, history = self._flying(), self._journal.history
+        flying, history = self._work.retests(), self._journal.history
         if (
             len(flying) < len(self._work)
             or len(flying) >= self._plan.parallel
@@ -206,12 +191,11 @@ class Loop:
 
     def _test_again(self, again: Again) -> None:
         history, retesting = self._journal.history, self._plan.retesting
-        serial = history.free_serial(frozenset(number for kind, number in self._work if kind == "retest"))
+        serial = history.free_serial(self._work.numbers("retest"))
         key, trial = ("retest", serial), history.trial(again.candidate_id)
         if trial is None:
             return  # a policy names candidates of the history it was given
-        scope = self._start(key, 1)
-        self._work[key].again = again
+        scope = self._start(key, 1, again)
         scorer = retesting.final if again.part == "sealed" and retesting.final is not None else self._plan.scorer
         first = again.part == "fresh" and not history.fresh.get(trial.id)
         # A scope cannot travel to another process, so scorers that ask models stay here.
@@ -220,7 +204,7 @@ class Loop:
         self._score(key, how, scorer, trial.text, scope)
 
     def _free_slot(self) -> int | None:
-        taken = frozenset(slot for kind, slot in self._work if kind == "proposal")
+        taken = self._work.numbers("proposal")
         history = self._journal.history
         order, position = self._plan.order, self._journal.position
         slot = order.free_slot(history, taken, position)
@@ -234,27 +218,27 @@ class Loop:
         scope = self._start(key, n)
         self._submit(self._own, key, _propose, self._plan.proposer, history.assuming(0, slot), n, scope)
 
-    def _start(self, key: tuple[str, int], size: int) -> Scope:
-        name, guard = f"{key[0]}/{key[1]}", None
+    def _start(self, key: Key, size: int, again: Again | None = None) -> Scope:
+        name, guard = _name(*key), None
         if self._plan.budget.caps_calls:
             scoring = usual_cost(self._journal.history, size)
             least, follow = (Usage(), scoring) if key[0] == "proposal" else (scoring, Usage())
             guard = UnitGuard(self._plan.ledger, name, least=least, follow=follow)
         scope = self._journal.scope(name, guard)
-        self._work[key] = _Work(key, size, scope, guard, time.monotonic())
+        self._work.add(Work(key, size, scope, guard, self._clock.monotonic(), again))
         return scope
 
-    def _score(self, key: tuple[str, int], how: Callable[..., Any], scorer: Scorer, text: str, scope: Scope) -> None:
+    def _score(self, key: Key, how: Callable[..., Any], scorer: Scorer, text: str, scope: Scope) -> None:
         if isinstance(self._executor, Evaluators):
             self._await(key, self._executor.evaluate(scorer, text, scope))
         else:
             self._submit(self._executor, key, how, scorer, text, scope if self._scoped else None)
 
-    def _submit(self, executor: Executor, key: tuple[str, int], fn: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
+    def _submit(self, executor: Executor, key: Key, fn: Callable[..., Any], *args: Any) -> None:  # noqa: ANN401
         self._await(key, executor.submit(fn, *args))
 
-    def _await(self, key: tuple[str, int], future: Future[Any]) -> None:
-        self._work[key].future = future
+    def _await(self, key: Key, future: Future[Any]) -> None:
+        self._work.sent(key, future)
         future.add_done_callback(lambda done: self._done.put((key, done)))
 
     # --- folding results ------------------------------------------------------------------------------------------
@@ -266,66 +250,68 @@ class Loop:
         except queue.Empty:
             self._look_at_clocks()
             return
-        work = self._work.pop(key, None)
+        work = self._work.land(key)
         if work is None:
             return  # a candidate that was given up; its late answer does not count
         self._fold(work, future)
         self._close(work)
+        if self._clock.monotonic() >= self._look_by:  # results that come without a break must not hide them
+            self._look_at_clocks()
 
-    def _next(self) -> tuple[tuple[str, int], Future[Any]]:
+    def _next(self) -> tuple[Key, Future[Any]]:
         """Return a result: that whose turn it is, as far as an order is repeated and it is on its way.
 
         Raises:
             queue.Empty: none has come so far.
         """
         turn = self._plan.order.unit_at(self._journal.position)
-        while turn in self._work and turn not in self._early:
+        while not self._early or (turn in self._work and turn not in self._early):
             key, future = self._done.get(timeout=self._patience())
             self._early[key] = future
-        if not self._early:
-            return self._done.get(timeout=self._patience())
         key = turn if turn is not None and turn in self._early else next(iter(self._early))
         return key, self._early.pop(key)
 
     def _patience(self) -> float:
-        limit = self._plan.eval_timeout
-        evaluations = [work.began for work in self._work.values() if work.key[0] != "proposal"]
-        if limit is None or not evaluations:
-            return _POLL_S
-        return max(0.0, min(_POLL_S, min(evaluations) + limit - time.monotonic()))
+        """Return the seconds until the clocks have to be looked at."""
+        now, limit, began = self._clock.monotonic(), self._plan.eval_timeout, self._work.first_scored()
+        late = self._look_by if limit is None or began is None else min(self._look_by, began + limit)
+        return max(0.0, min(late - now, self._seconds_left()))
 
-    def _fold(self, work: _Work, future: Future[Any]) -> None:
+    def _seconds_left(self) -> float:
+        cap = self._plan.budget.seconds and self._plan.budget.raised(self._journal.history).seconds
+        return math.inf if cap is None else cap - self._journal.history.active_seconds(self._journal.now())
+
+    def _fold(self, work: Work, future: Future[Any]) -> None:
         error = future.exception()
         if isinstance(error, ContextTooLong) and self._excludes(work):
             self._fold_outcome(work, Failure("too_long", f"it could not be judged: {error}"), 0.0)
         elif isinstance(error, LLMOptimizeError):
-            refused = isinstance(error, BudgetExceeded) and work.key[0] == "proposal"
+            refused = isinstance(error, BudgetExceeded) and work.proposes
             self._is_spent = refused and (self._is_spent or self._reason is None)
             self._fail(error)
-        elif error is not None and work.key[0] != "proposal" and _cannot_travel(error):
+        elif error is not None and not work.proposes and cannot_travel(error):
             msg = f"executor: func cannot be sent to its workers ({error}); define it at the top of a module"
             raise BadInput(msg) from error
         elif error is not None:
             raise error  # a defect in a proposer or an executor that broke: not a property of any candidate
-        elif work.key[0] == "proposal":
+        elif work.proposes:
             self._ready.extend(record_proposal(self._journal, work.key[1], future.result(), work.scope.account))
         else:
             self._fold_outcome(work, *future.result())
 
-    def _close(self, work: _Work) -> None:
-        """Make the ledger forget a unit that the log shows; what another has spent stays counted."""
+    def _close(self, work: Work) -> None:
+        """Make the ledger forget a unit that the log shows; what another has spent stays counted.
+
+        What was kept free for scoring the candidates of a proposal stays so, one by one, until they are scored.
+        """
         if work.guard is None:
             return
         if self._journal.shows(work.scope.name):
-            work.guard.close(self._journal.history.logged)
+            cost = usual_cost(self._journal.history)
+            heirs = {_name("evaluation", one.id): cost for one in self._ready} if work.proposes else {}
+            work.guard.close(self._journal.history.logged, heirs)
         else:
-            self._give_up(work)
-
-    @staticmethod
-    def _give_up(work: _Work) -> None:
-        """Count what calls in flight may still cost: nobody waits for them, and they may be charged."""
-        if work.guard is not None and (flying := work.guard.give_up()) != Usage():
-            work.scope.add(replace(flying, calls=0, estimated=True), role=LOST)
+            work.give_up()
 
     def _fail(self, error: LLMOptimizeError) -> None:
         if self._error is None and not isinstance(error, BudgetExceeded):
@@ -333,20 +319,22 @@ class Loop:
         self._reason = self._reason or str(error)
         self._is_broken = True
 
-    def _excludes(self, work: _Work) -> bool:
+    def _excludes(self, work: Work) -> bool:
         """Say whether a judge's complaint is about the candidate, since it has judged others: then the run goes on."""
         return work.key[0] == "evaluation" and self._journal.history.best is not None
 
-    def _fold_outcome(self, work: _Work, outcome: Outcome, seconds: float) -> None:
+    def _fold_outcome(self, work: Work, outcome: Outcome, seconds: float) -> None:
         candidate_id, account, again = work.key[1], work.scope.account, work.again
         if again is not None:
             serial = candidate_id
-            self._journal.record(Retold(again.candidate_id, outcome, serial, again.part, seconds, time.time(), account))
+            self._journal.record(
+                Retold(again.candidate_id, outcome, serial, again.part, seconds, self._journal.now(), account)
+            )
             return
         if isinstance(outcome, Failure) and self._is_start(candidate_id) and outcome.kind in _SCORER_FAULTS:
             self._fail(StartFailed(f"x0 failed to score ({outcome.kind}): {outcome.message}; mend x0 or the scorer"))
             return
-        self._journal.record(Told(candidate_id, outcome, seconds, time.time(), account))
+        self._journal.record(Told(candidate_id, outcome, seconds, self._journal.now(), account))
         self._reason = self._reason or self._alike.after(outcome)
 
     def _is_start(self, candidate_id: int) -> bool:
@@ -355,19 +343,21 @@ class Loop:
     # --- clocks ---------------------------------------------------------------------------------------------------
 
     def _look_at_clocks(self) -> None:
-        budget = self._plan.budget.raised(self._journal.history)
-        if budget.seconds is not None and self._journal.history.active_seconds(time.time()) >= budget.seconds:
-            self._reason = self._reason or f"budget seconds: {budget.seconds:g} s are up"
+        self._look_by = self._clock.monotonic() + _POLL_S
+        if self._seconds_left() <= 0:
+            cap = self._plan.budget.raised(self._journal.history).seconds
+            self._reason = self._reason or f"budget seconds: {cap:g} s are up"
             self._abandon()
             return
-        for work in [work for work in self._work.values() if work.key[0] != "proposal"]:
-            self._look_at(work, time.monotonic() - work.began)
+        for work in self._work:
+            if not work.proposes:
+                self._look_at(work, self._clock.monotonic() - work.began)
 
-    def _look_at(self, work: _Work, seconds: float) -> None:
+    def _look_at(self, work: Work, seconds: float) -> None:
         limit = self._plan.eval_timeout
         if limit is not None and seconds >= limit:
-            del self._work[work.key]
-            self._give_up(work)
+            self._work.land(work.key)
+            work.give_up()
             self._call_off(work)
             late = Failure("timeout", f"the scorer took longer than eval_timeout={limit:g} s", work.scope.usage)
             self._fold_outcome(work, late, seconds)
@@ -375,22 +365,22 @@ class Loop:
 
     def _notice(self) -> None:
         """Name candidates that are long in the scorer; runs beside the owner's thread, which may be in the scorer."""
-        for work in list(self._work.values()):
-            seconds = time.monotonic() - work.began
+        for work in self._work:
+            seconds = self._clock.monotonic() - work.began
             if work.key[0] == "evaluation" and not work.noted and seconds >= self._plan.notice_after:
                 work.noted = True
                 _LOG.warning(_SLOW, work.key[1], seconds)
 
     def _abandon(self) -> None:
         """Stop waiting: candidates in the scorer stay pending, so a resume evaluates them first."""
-        for work in self._work.values():
-            self._give_up(work)
+        for work in self._work:
+            work.give_up()
             self._call_off(work)
-        self._work.clear()
+            self._work.land(work.key)
 
-    def _call_off(self, work: _Work) -> None:
+    def _call_off(self, work: Work) -> None:
         """Have an engine drop work that nobody waits for; a thread of our own cannot be stopped."""
-        if work.future is not None and work.key[0] != "proposal" and self._executor is not self._own:
+        if work.future is not None and not work.proposes and self._executor is not self._own:
             work.future.cancel()
 
 
@@ -398,9 +388,8 @@ _SLOW = "candidate %d has been in the scorer for %.0f s: eval_timeout gives up o
 _SCORER_FAULTS = frozenset({"raised", "bad_score", "timeout"})
 
 
-def _cannot_travel(error: BaseException) -> bool:
-    """Say whether a scorer, or what it returned, could not be pickled; CPython has three types for that."""
-    return isinstance(error, (pickle.PicklingError, AttributeError, TypeError)) and "pickle" in str(error)
+def _name(kind: str, number: int) -> str:
+    return f"{kind}/{number}"
 
 
 def _propose(proposer: Proposer, history: History, n: int, scope: Scope) -> Proposal:

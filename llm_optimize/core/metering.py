@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from llm_optimize.core.account import LOST, Account
 from llm_optimize.core.chat import Piece
+from llm_optimize.core.clock import SYSTEM, Clock
 from llm_optimize.core.types import Usage
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ReplyLog
 
-__all__ = ["CHOSEN", "Scope", "SpendGuard", "acting_as", "counting", "current_scope", "entered"]
+__all__ = ["CHOSEN", "Scope", "SpendGuard", "acting_as", "counting", "current_clock", "current_scope", "entered"]
 
 CHOSEN = "chosen/"
 """Entries of the reply log under this say what a unit of work chose before its first call: a resume chooses the same,
@@ -94,6 +95,8 @@ class Scope:
         """How far the study had come when the unit began, in results and words of guidance."""
         self.past: History | None = None
         """The study's history when the unit began: what a scorer that compares candidates compares with."""
+        self.clock: Clock = SYSTEM
+        """The study's: what waits inside the unit waits by it."""
         self._hear = hear
         self._account = Account()
         self._role = _ROLES.get(name.partition("/")[0], "")
@@ -195,6 +198,12 @@ def acting_as(role: str) -> Iterator[None]:
 def current_scope() -> Scope | None:
     """Return the unit of work that this code runs in, or None outside a study."""
     return _SCOPE.get()
+
+
+def current_clock() -> Clock:
+    """Return the clock of the unit of work that this code runs in, the system's outside a study."""
+    scope = _SCOPE.get()
+    return SYSTEM if scope is None else scope.clock
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from llm_optimize.core.events import Proposed
@@ -28,7 +27,7 @@ def record_injected(journal: Journal) -> tuple[Candidate, ...]:
     for text in journal.history.hand.texts:
         if journal.history.seen(text) is None:
             candidate = Candidate(journal.history.next_id, text, origin=_HUMAN, parent=journal.history.hand.pinned)
-            journal.record(Proposed((candidate,), at=time.time()))
+            journal.record(Proposed((candidate,), at=journal.now()))
             fresh.append(candidate)
     return tuple(fresh)
 
@@ -39,7 +38,7 @@ def record_proposal(journal: Journal, slot: int, proposal: Proposal, account: Ac
     notes = "; ".join(part for part in (proposal.note, note) if part)
     usage = account.total if account.rows else proposal.usage  # the scope has also seen calls that brought nothing
     tools, lessons, arm = proposal.tools, proposal.lessons, proposal.arm
-    journal.record(Proposed(candidates, usage, slot, notes, time.time(), account, tools, lessons, arm))
+    journal.record(Proposed(candidates, usage, slot, notes, journal.now(), account, tools, lessons, arm))
     return candidates
 
 

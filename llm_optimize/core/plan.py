@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.clock import SYSTEM, Clock
 from llm_optimize.core.order import Order
 from llm_optimize.core.retesting import Retesting
 
@@ -51,6 +52,7 @@ class Plan:
         order: of an earlier run that this one repeats.
         retesting: which candidates are evaluated more than once.
         consult: when a person is asked, or None.
+        clock: what the time is, and what waits for it.
     """
 
     proposer: Proposer
@@ -66,3 +68,4 @@ class Plan:
     order: Order = field(default_factory=Order)
     retesting: Retesting = field(default_factory=Retesting)
     consult: Consult | None = None
+    clock: Clock = SYSTEM

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_optimize.core.ledger import usual_cost
+from llm_optimize.core.budget import usual_cost
 from llm_optimize.core.noise import unsealed
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.clock import SYSTEM
 from llm_optimize.core.metering import Scope, entered
 from llm_optimize.core.types import Evaluation, Failure, Outcome, is_comparable
 from llm_optimize.errors import LLMOptimizeError
@@ -29,7 +29,8 @@ def evaluate(scorer: Scorer, text: str, scope: Scope | None = None) -> tuple[Out
     Raises:
         LLMOptimizeError: raised inside the scorer by this package.
     """
-    began = time.perf_counter()
+    clock = SYSTEM if scope is None else scope.clock
+    began = clock.monotonic()
     try:
         with entered(scope):
             outcome = to_outcome(scorer(text))
@@ -39,7 +40,7 @@ def evaluate(scorer: Scorer, text: str, scope: Scope | None = None) -> tuple[Out
         outcome = Failure("raised", _where(error))
     if scope is not None:
         outcome = replace(outcome, usage=_cost(outcome.usage, scope.usage))
-    return outcome, time.perf_counter() - began
+    return outcome, clock.monotonic() - began
 
 
 def _cost(reported: Usage, seen: Usage) -> Usage:

@@ -7,7 +7,6 @@ Compose them with ``|`` (either) and ``&`` (both); a plain function ``History ->
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,8 +157,8 @@ class WallClock(Rule):
             raise BadInput(msg)
 
     def __call__(self, history: History) -> str | None:
-        """Read the clock: the one rule that needs it."""
-        active = history.active_seconds(time.time())
+        """Ask the history for the time: the one rule that needs it."""
+        active = history.active_seconds(history.now())
         return f"wall clock: {active:.0f} of {self.seconds:g} s" if active >= self.seconds else None
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from llm_optimize.core.budget import Budget
+from llm_optimize.core.budget import Budget, usual_cost
 from llm_optimize.core.checks import check_whole
+from llm_optimize.core.clock import SYSTEM, Clock
 from llm_optimize.core.deciding import accepted_by_hand, checked, stopped_by_hand
 from llm_optimize.core.events import Guided, Proposed, Retold, Told
 from llm_optimize.core.journal import Journal
-from llm_optimize.core.ledger import Ledger, UnitGuard, usual_cost
+from llm_optimize.core.ledger import Ledger, UnitGuard
 from llm_optimize.core.loop import Loop
 from llm_optimize.core.metering import entered
 from llm_optimize.core.noise import Noise, policy
@@ -75,6 +75,7 @@ class Study:
         final: Scorer | None = None,
         suspicious_above: float | None = None,
         consult: Consult | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
         """Check the numbers and keep the parts; the store is touched on first use.
 
@@ -99,6 +100,7 @@ class Study:
             final: scores on sealed examples, called once each for the start and for the winner, after the search.
             suspicious_above: a score above it ends the run with its candidate for inspection.
             consult: asks a person every few evaluations; see :mod:`llm_optimize.core.consulting`.
+            clock: what the time is, and what waits for it; a simulation brings its own.
 
         Raises:
             BadInput: ``parallel``, ``ideas``, ``eval_timeout`` or ``noise`` makes no sense.
@@ -114,12 +116,12 @@ class Study:
         rules: list[Stopper] = [accepted_by_hand, stopped_by_hand]
         rules += [] if suspicious_above is None else [Suspicious(suspicious_above)]
         rules += [] if stop is None else [stop]
-        ledger = Ledger(budget or Budget())
+        ledger = Ledger(budget or Budget(), clock)
         self._plan = Plan(
             proposer, scorer, AnyOf(tuple(rules)), budget or Budget(), ledger, executor, parallel, ideas, eval_timeout,
-            notice_after, order or Order(), Retesting(policy(noise), final), consult,
+            notice_after, order or Order(), Retesting(policy(noise), final), consult, clock,
         )  # fmt: skip
-        self._journal = Journal(store, name, observers)
+        self._journal = Journal(store, name, observers, clock)
         self._is_open = False
         self._handed: set[int] = set()
         self._flying: list[Again] = []
@@ -237,7 +239,7 @@ class Study:
         """
         self._open()
         candidate_id = candidate if isinstance(candidate, int) else candidate.id
-        history, now = self._journal.history, time.time()
+        history, now = self._journal.history, self._journal.now()
         if any(one.id == candidate_id for one in history.pending):
             self._journal.record(Told(candidate_id, to_outcome(outcome), seconds, now))
             return
@@ -293,7 +295,7 @@ class Study:
     def _decide(self, event: Guided) -> None:
         self._open()
         self._journal.refresh()
-        self._journal.record(replace(checked(self._journal.history, event), at=time.time()))
+        self._journal.record(replace(checked(self._journal.history, event), at=self._journal.now()))
 
     def close(self, reason: str = "closed") -> None:
         """End the session and give the study up to others; a closed study opens again on use."""
@@ -320,7 +322,7 @@ class Study:
     def _open(self) -> None:
         if not self._is_open:
             journal = self._journal
-            self._journal = Journal(journal.store, journal.study, journal.observers)
+            self._journal = Journal(journal.store, journal.study, journal.observers, journal.clock)
             self._journal.open(self.problem, self._seed, self._settings)
             if self._plan.budget.caps_calls:
                 self._plan.ledger.owe(self._journal.unlogged())
@@ -329,7 +331,7 @@ class Study:
     def _propose_start(self) -> None:
         if self.problem.start is not None and self._journal.history.next_id == 0:
             start = Candidate(0, self.problem.start, origin="start")
-            self._journal.record(Proposed((start,), at=time.time()))
+            self._journal.record(Proposed((start,), at=self._journal.now()))
 
     def _again(self, *, ending: bool) -> Sequence[Candidate]:
         """Return a candidate that is to be evaluated once more, if there is one, and note that it is on its way."""
@@ -359,7 +361,7 @@ class Study:
         finally:
             if guard is not None:
                 guard.give_up()
-        ledger.drop(unit, self._journal.history.logged)
+        ledger.drop(unit, self._journal.history.logged, {})
         return candidates
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import pickle  # only its error is of interest
+import queue
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from llm_optimize.core.clock import SYSTEM, Clock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["DaemonThreads", "Inline", "repeating"]
+__all__ = ["DaemonThreads", "Inline", "cannot_travel", "repeating"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +41,10 @@ class DaemonThreads(Executor):
     A thread costs 0.05 ms to start, nothing beside a model call.
     """
 
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        """Start none; ``clock`` will."""
+        self._clock = clock
+
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start ``fn`` in a thread of its own."""
         future: Future[T] = Future()
@@ -50,21 +57,31 @@ class DaemonThreads(Executor):
             else:
                 future.set_result(result)
 
-        threading.Thread(target=work, daemon=True).start()
+        self._clock.start(work)
         return future
 
 
+def cannot_travel(error: BaseException) -> bool:
+    """Say whether a function, or what it returned, could not be pickled; CPython has three types for that."""
+    return isinstance(error, (pickle.PicklingError, AttributeError, TypeError)) and "pickle" in str(error)
+
+
 @contextmanager
-def repeating(function: Callable[[], None], seconds: float) -> Iterator[None]:
+def repeating(function: Callable[[], None], seconds: float, clock: Clock = SYSTEM) -> Iterator[None]:
     """Call ``function`` from a thread every so many seconds while the block runs."""
-    over = threading.Event()
+    over = clock.queue()
 
     def repeat() -> None:
-        while not over.wait(seconds):
-            function()
+        while True:
+            try:
+                over.get(timeout=seconds)
+            except queue.Empty:
+                function()
+            else:
+                return
 
-    threading.Thread(target=repeat, daemon=True).start()
+    clock.start(repeat)
     try:
         yield
     finally:
-        over.set()
+        over.put(None)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from llm_optimize.core.metering import current_clock
 from llm_optimize.errors import ModelRefused, ModelUnavailable
 
 if TYPE_CHECKING:
@@ -97,7 +97,16 @@ class Requests:
         Raises:
             ModelUnavailable: :meth:`interrupt` was called.
         """
-        if self._interrupted.wait(max(seconds, 0.0)):
+        moved = current_clock().condition()
+
+        def wake() -> None:
+            with moved:
+                moved.notify()
+
+        with self.waking(wake), moved:
+            if not self.interrupted:
+                moved.wait(max(seconds, 0.0))
+        if self.interrupted:
             msg = "the wait for the next attempt was interrupted"
             raise ModelUnavailable(msg)
 
@@ -130,7 +139,7 @@ def within(seconds: float, *, pausable: bool = False) -> Iterator[None]:
         seconds: from now.
         pausable: whether the time in :func:`paused` blocks is given on top.
     """
-    token = _ENDS.set((*_ENDS.get(), (time.monotonic() + seconds, pausable)))
+    token = _ENDS.set((*_ENDS.get(), (current_clock().monotonic() + seconds, pausable)))
     try:
         yield
     finally:
@@ -140,17 +149,17 @@ def within(seconds: float, *, pausable: bool = False) -> Iterator[None]:
 @contextmanager
 def paused() -> Iterator[None]:
     """Stop the clock of the pausable limits around this block; only the others hold inside."""
-    ends, begun = _ENDS.get(), time.monotonic()
+    ends, begun = _ENDS.get(), current_clock().monotonic()
     token = _ENDS.set(tuple(end for end in ends if not end[1]))
     try:
         yield
     finally:
         _ENDS.reset(token)
-        passed = time.monotonic() - begun
+        passed = current_clock().monotonic() - begun
         _ENDS.set(tuple((end + passed * pausable, pausable) for end, pausable in ends))
 
 
 def time_left() -> float | None:
     """Return the seconds left for a model call, never negative; None when nothing limits it."""
     ends = _ENDS.get()
-    return max(min(end for end, _ in ends) - time.monotonic(), 0.0) if ends else None
+    return max(min(end for end, _ in ends) - current_clock().monotonic(), 0.0) if ends else None

@@ -7,10 +7,10 @@ deadline of the retries: as long as the endpoint lets others through, it is only
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.metering import current_clock
 from llm_optimize.errors import BadInput, ModelUnavailable
 from llm_optimize.llm.failures import RetryLater
 from llm_optimize.llm.pace import Place, queued
@@ -18,8 +18,6 @@ from llm_optimize.llm.tokens import estimate_tokens
 from llm_optimize.llm.wrapper import Wrapper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llm_optimize.core.chat import Reply, Request
     from llm_optimize.core.protocols import ChatModel
 
@@ -35,7 +33,6 @@ class Limited(Wrapper):
         patience: seconds for which a call is refused, or told to wait, while the endpoint lets nobody through; then
             it is given up. The time in the queue behind other calls does not count, however long it is.
         refusals: how often, in the same sense, at most.
-        clock: seconds from any fixed point.
 
     Example:
         >>> from llm_optimize.core.chat import Message, Request
@@ -47,7 +44,6 @@ class Limited(Wrapper):
     inner: ChatModel
     patience: float = 300.0
     refusals: int = 10
-    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a limit that gives up at once.
@@ -77,7 +73,7 @@ class Limited(Wrapper):
                     self._check_hope(place, error)
 
     def _check_hope(self, place: Place, error: ModelUnavailable) -> None:
-        seconds = self.clock() - place.since
+        seconds = current_clock().monotonic() - place.since
         if place.refusals < self.refusals and seconds < self.patience:
             return
         times = "once" if place.refusals == 1 else f"{place.refusals} times"

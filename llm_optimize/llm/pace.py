@@ -21,11 +21,12 @@ import heapq
 import itertools
 import os
 import threading
-import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from llm_optimize.core.clock import SYSTEM
+from llm_optimize.core.metering import current_clock
 from llm_optimize.errors import ModelUnavailable
 from llm_optimize.llm.failures import RetryLater, retry_after
 from llm_optimize.llm.gate import paused, requests, time_left
@@ -35,6 +36,7 @@ from llm_optimize.llm.rates import LearnedRate, StatedRate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from llm_optimize.core.clock import Clock, Condition
     from llm_optimize.core.types import Usage
     from llm_optimize.llm.rates import Epoch
 
@@ -118,10 +120,10 @@ class Attempt:
 class _Waiter:
     """A place in the queue while its call stands there."""
 
-    def __init__(self, place: Place, tokens: float, lock: threading.Lock) -> None:
+    def __init__(self, place: Place, tokens: float, moved: Condition) -> None:
         self.place = place
         self.tokens = tokens
-        self.moved = threading.Condition(lock)
+        self.moved = moved
 
     def __lt__(self, other: _Waiter) -> bool:
         return self.place < other.place
@@ -134,13 +136,19 @@ class _Waiter:
 class Pace:
     """What is known about an endpoint's limits, and the queue before it; safe to use from many threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = SYSTEM.monotonic,
+        condition: Callable[[threading.Lock], Condition] = SYSTEM.condition,
+    ) -> None:
         """Know nothing.
 
         Args:
             clock: seconds from any fixed point.
+            condition: makes what is waited at, in the time of ``clock``.
         """
         self._clock = clock
+        self._condition = condition
         self._lock = threading.Lock()
         self._queue: list[_Waiter] = []
         self._stated: dict[str, StatedRate] = {}
@@ -218,7 +226,7 @@ class Pace:
     # --- the queue ------------------------------------------------------------------------------------------------
 
     def _in_turn(self, place: Place, tokens: float) -> Attempt:
-        waiter = _Waiter(place, tokens, self._lock)
+        waiter = _Waiter(place, tokens, self._condition(self._lock))
         with requests.waking(waiter.wake), self._lock:
             self._learned.refill(self._clock(), busy=bool(self._queue))
             heapq.heappush(self._queue, waiter)
@@ -308,14 +316,16 @@ class Pace:
         return any(rate.known for name, rate in self._stated.items() if name.startswith("requests"))
 
 
-_PACES: dict[tuple[str, str, str, int], Pace] = {}
+_PACES: dict[tuple[str, str, str, int, Clock], Pace] = {}
 
 
 def pace_for(base_url: str, api_key: str, model: str) -> Pace:
     """Return the pace of an endpoint, the same one for all who ask it in this process."""
     secret = hashlib.sha256(api_key.encode()).hexdigest()[:16]
     # The process id is part of the key because a forked child must not inherit a lock that was held.
-    return _PACES.setdefault((base_url.rstrip("/"), secret, model, os.getpid()), Pace())
+    clock = current_clock()
+    key = base_url.rstrip("/"), secret, model, os.getpid(), clock
+    return _PACES.setdefault(key, Pace(clock.monotonic, clock.condition))
 
 
 def current_place() -> Place | None:

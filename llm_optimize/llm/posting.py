@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.metering import current_clock
 from llm_optimize.errors import BadReply, ModelError
 from llm_optimize.llm.failures import one_line
 from llm_optimize.llm.streaming import read_stream
@@ -58,14 +58,15 @@ class Post:
         """
         import openai  # noqa: PLC0415 - heavy: only loaded by those who call a model
 
-        begun = time.monotonic()
+        clock = current_clock()
+        begun = clock.monotonic()
         try:
             headers, answer = self._sent(timeout)
         except openai.APIStatusError as error:
             (attempt.refused if error.status_code == _TOO_MANY else attempt.accepted)(error.response.headers)
             raise
         try:
-            reply = read_reply(answer, self.request, self.url, time.monotonic() - begun)
+            reply = read_reply(answer, self.request, self.url, clock.monotonic() - begun)
         except ModelError:
             attempt.accepted(headers)
             raise

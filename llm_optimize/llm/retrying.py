@@ -11,10 +11,10 @@ there the endpoint's pace is known, and the others that wait for it. Time in tha
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from llm_optimize.core.metering import current_clock
 from llm_optimize.errors import BadInput, BadReply, ModelError, ModelUnavailable
 from llm_optimize.llm.attempts import broke_off
 from llm_optimize.llm.failures import RetryLater
@@ -84,7 +84,8 @@ class Retrying(Wrapper):
         """
         import tenacity  # noqa: PLC0415 - loaded by those who call a model
 
-        deadline = max(self.deadline, float(getattr(self.inner, "timeout", 0.0)))
+        clock = current_clock()
+        begun, deadline = clock.monotonic(), max(self.deadline, float(getattr(self.inner, "timeout", 0.0)))
         rules = (
             _TooManyBadReplies(self.bad_replies),
             tenacity.stop_after_attempt(self.attempts),
@@ -96,7 +97,7 @@ class Retrying(Wrapper):
             wait=self._wait,
             retry=tenacity.retry_if_exception(_curable),
             before_sleep=_log_retry,
-            retry_error_callback=lambda state: _give_up(state, deadline),
+            retry_error_callback=lambda state: _give_up(state, clock.monotonic() - begun, deadline),
         )
         with within(deadline, pausable=True):
             return policy(self._attempt, request)
@@ -152,9 +153,8 @@ def _log_retry(state: tenacity.RetryCallState) -> None:
     _LOG.info("attempt %d failed, next in %.1f s: %s", state.attempt_number, pause, kind)
 
 
-def _give_up(state: tenacity.RetryCallState, deadline: float) -> NoReturn:
+def _give_up(state: tenacity.RetryCallState, seconds: float, deadline: float) -> NoReturn:
     error = _error(state)
-    seconds = time.monotonic() - state.start_time
     times = "1 attempt" if state.attempt_number == 1 else f"{state.attempt_number} attempts"
     asked = getattr(error, "retry_after", None)
     too_long = asked is not None and seconds + asked >= deadline

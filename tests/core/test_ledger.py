@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 from dataclasses import dataclass, field
@@ -188,6 +189,44 @@ def test_the_cost_of_scoring_is_kept_free_for_a_proposal():
     with pytest.raises(BudgetExceeded, match="may need 41 and its candidate's evaluation 60"):
         guard.reserve(cost(41, 0))
     assert guard.reserve(cost(40, 0)) == cost(40, 0)
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_call_that_waits_for_money_does_not_take_what_was_kept_free_for_a_candidate(begins):
+    """It is passed on when the proposal ends: to the candidate's evaluation, or to who waits once none will begin."""
+    ledger = Ledger(Budget(tokens=1000))
+    bought = UnitGuard(ledger, "proposal/0", follow=cost(300, 0))
+    waits = UnitGuard(ledger, "proposal/1", follow=cost(1, 0))
+    paid = bought.reserve(cost(600, 0))
+    answers, started = queue.SimpleQueue(), threading.Event()
+
+    def ask():
+        started.set()
+        try:
+            answers.put(waits.reserve(cost(399, 0)))
+        except BudgetExceeded as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    started.wait()
+    bought.settle(paid, cost(500, 0))
+    bought.close(cost(500, 0), {"evaluation/1": cost(300, 0)})
+    if not begins:
+        ledger.disinherit()
+        assert answers.get(timeout=60).tokens == 399
+        return
+    scores = UnitGuard(ledger, "evaluation/1", least=cost(300, 0))
+    granted = scores.reserve(cost(300, 0))
+    scores.settle(granted, granted)
+    scores.close(cost(800, 0))
+    assert "the next call may need 399" in str(answers.get(timeout=60))
+
+
+def test_heirs_do_not_keep_an_evaluation_waiting_for_ever():
+    """Candidates that wait for a free place hold nothing that the evaluation in that place needs to go on."""
+    ledger = Ledger(Budget(tokens=1000))
+    UnitGuard(ledger, "proposal/0").close(Usage(), {"evaluation/2": cost(700, 0)})
+    assert UnitGuard(ledger, "evaluation/1").reserve(cost(400, 0)).tokens == 400
 
 
 def test_a_unit_that_was_given_up_asks_no_more():
