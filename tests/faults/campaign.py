@@ -64,7 +64,7 @@ class Campaign:
             within("the last study's end", self._is_over)
             self._look_at_study()
         except Hang as hang:
-            self.hangs.append(str(hang))
+            self.hangs.append(f"{hang}\n{self.ground.stacks()}")
         finally:
             self.ground.close()
         if orphans := self.ground.orphans():
@@ -191,7 +191,7 @@ def totals(campaigns: list[Campaign]) -> bool:
     print(f"candidates: {whole.proposed} proposed, {whole.told} told; {whole.begun} evaluations begun")
     print(f"model: {whole.charged} calls and {whole.tokens} tokens charged; {whole.lost_tokens} for what broke off")
     for text, times in ended.most_common():
-        print(f"  {times} sessions ended by: {text}")
+        print(f"  {times} sessions ended by: {text[:110]}")
     print(f"begun again by an owner that had only been stopped: {whole.woken}; charged and in no log: {whole.unbooked}")
     print(f"lost {whole.lost}, double {whole.double}, begun with an outcome on disk {whole.begun_again}")
     print(

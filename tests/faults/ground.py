@@ -181,6 +181,13 @@ class Ground:
             time.sleep(0.05)
         return [f"{pid} below {_parent(pid)}: {_command(pid)}" for pid in alive]
 
+    def stacks(self) -> str:
+        """Return where the threads of the owners are: asked for when nothing goes on."""
+        for owner in self.owners:
+            os.kill(owner.pid, signal.SIGUSR1)
+        time.sleep(1.0)
+        return "\n".join(self._errors[owner.pid].read_text("utf-8", "replace")[-6000:] for owner in self.owners)
+
     def signs(self) -> tuple[int, int, int]:
         """Return the sizes of what grows while a study goes on: log, notes, books."""
         self._seen = max((number for number, _ in self.store.read(self.order.study, self._seen)), default=self._seen)
@@ -217,7 +224,7 @@ def within(what: str, look):
 
 def _last_line(errors: Path) -> str:
     lines = errors.read_text("utf-8", "replace").splitlines()
-    return next((line[:120] for line in reversed(lines) if line.strip()), "no word")
+    return next((line[:400] for line in reversed(lines) if line.strip()), "no word")
 
 
 def _size(path: Path) -> int:

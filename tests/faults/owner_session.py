@@ -5,7 +5,9 @@ The status is 0 when the study has come to its end, 3 when the session ended by 
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import signal
 import sys
 from dataclasses import asdict, dataclass
 
@@ -40,6 +42,7 @@ class Order:
 
 def main(order: Order) -> int:
     """Run the session to its end, if it is let."""
+    faulthandler.register(signal.SIGUSR1)  # a campaign that sees a hang asks where
     try:
         result = optimize.run(
             "A program sets y; the larger the better.",
