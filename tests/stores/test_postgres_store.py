@@ -170,7 +170,7 @@ class TestSchema:
         """A schema with steps that are not known here is not touched."""
         PostgresStore(address).close()
         execute(address, "UPDATE llm_optimize.schema_version SET version = 99")
-        with pytest.raises(StoreTooNew, match=r"schema 99, known here up to 1\).*upgrade"):
+        with pytest.raises(StoreTooNew, match=r"schema 99, known here up to 2\).*upgrade"):
             PostgresStore(address)
 
     def test_foreign_schema_is_refused(self, address):
