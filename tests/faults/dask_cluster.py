@@ -11,6 +11,8 @@ import distributed
 def main() -> None:
     """Serve until the process is ended; its workers end with it."""
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+        # A worker that is killed as it starts is not always started again by its nanny; this brings it back.
+        cluster.adapt(minimum=2, maximum=2, interval="500ms")
         sys.stdout.write(cluster.scheduler_address.replace("tcp://", "dask://") + "\n")
         sys.stdout.flush()
         threading.Event().wait()

@@ -44,7 +44,10 @@ SWING = {"memory_kb": 16_000.0, "descriptors": 4.0, "threads": 2.0, "processes":
 
 @dataclass(frozen=True)
 class Sample:
-    """Figures of one moment: private memory in KiB, open descriptors, threads, processes below, temporary files."""
+    """Figures of one moment: private memory in KiB, open descriptors, threads, processes below, temporary files.
+
+    And time per step since the sample before: by the clock, and of the owner's process.
+    """
 
     steps: int
     memory_kb: int
@@ -54,6 +57,7 @@ class Sample:
     files: int
     store_mb: float
     ms: float
+    cpu_ms: float
 
 
 class Watch:
@@ -61,7 +65,7 @@ class Watch:
 
     def __init__(self, every: int, folder: Path, store: Path) -> None:
         self._every, self._folder, self._store = every, folder, store
-        self._steps, self._since = 0, time.monotonic()
+        self._steps, self._since, self._cpu = 0, time.monotonic(), time.process_time()
         self.samples: list[Sample] = []
 
     def __call__(self, event: object) -> None:
@@ -83,9 +87,10 @@ class Watch:
                 files=sum(1 for path in self._folder.rglob("*") if self._store not in (path, path.parent)),
                 store_mb=sum(path.stat().st_size for path in self._store.iterdir()) / 1e6,
                 ms=(now - self._since) * 1000 / self._every,
+                cpu_ms=(time.process_time() - self._cpu) * 1000 / self._every,
             )
         )
-        self._since = time.monotonic()
+        self._since, self._cpu = time.monotonic(), time.process_time()
         if len(self.samples) % (SAMPLES // 10) == 0:
             print(f"... {self.samples[-1]}", file=sys.stderr, flush=True)
 
