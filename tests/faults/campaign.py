@@ -38,7 +38,7 @@ KINDS = ("owner", "worker", "sandbox", "model", "stop", "database")
 OVERLAP = 0.4  # of the faults that are dealt without waiting for what the one before leads to
 LONGEST_S = 0.08  # of the random while after something was seen
 _PATIENT = 5  # sessions that end by an error, without a fault in between
-CAPS = ({"evaluations": 60, "tokens": None}, {"evaluations": None, "tokens": 60_000})
+CAPS = ({"evaluations": 40, "tokens": None}, {"evaluations": None, "tokens": 40_000})  # in turn
 
 
 class Campaign:
@@ -73,7 +73,8 @@ class Campaign:
     def _next_study(self) -> None:
         number = self.proof.studies
         self._moments = []
-        self.ground.begin(f"study-{number + 1}", **CAPS[number % len(CAPS)])
+        caps = CAPS[(number + self.ground.variant.database) % len(CAPS)]
+        self.ground.begin(f"study-{number + 1}", **caps)
 
     def _deal(self, kind: str) -> bool:
         """Deal one fault at a random moment; return whether it was dealt."""

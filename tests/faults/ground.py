@@ -183,10 +183,13 @@ class Ground:
 
     def stacks(self) -> str:
         """Return where the threads of the owners are: asked for when nothing goes on."""
+        paths = []
         for owner in self.owners:
-            os.kill(owner.pid, signal.SIGUSR1)
+            with suppress(ProcessLookupError):
+                os.kill(owner.pid, signal.SIGUSR1)
+                paths.append(self._errors[owner.pid])
         time.sleep(1.0)
-        return "\n".join(self._errors[owner.pid].read_text("utf-8", "replace")[-6000:] for owner in self.owners)
+        return "\n".join(path.read_text("utf-8", "replace")[-6000:] for path in paths if path.exists())
 
     def signs(self) -> tuple[int, int, int]:
         """Return the sizes of what grows while a study goes on: log, notes, books."""
