@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         finetune,
         llm,
         optimize,
+        parallel,
         proposers,
         report,
         retrieval,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from llm_optimize.scorers.combining import Minimize
     from llm_optimize.scorers.command import CommandScorer
     from llm_optimize.stores.memory import MemoryStore
+    from llm_optimize.stores.postgres import PostgresStore
     from llm_optimize.stores.sqlite import SQLiteStore
     from llm_optimize.sweep import SweepResult
     from llm_optimize.targets.document_qa import DocumentQA
@@ -121,6 +123,7 @@ __all__ = [
     "Plateau",
     "PopulationProposer",
     "Portfolio",
+    "PostgresStore",
     "Problem",
     "PromptSearch",
     "Proposal",
@@ -158,6 +161,7 @@ __all__ = [
     "finetune",
     "llm",
     "optimize",
+    "parallel",
     "proposers",
     "report",
     "retrieval",
@@ -212,6 +216,7 @@ _HOMES = {
     "scorers.combining": ("Minimize",),
     "scorers.command": ("CommandScorer",),
     "stores.memory": ("MemoryStore",),
+    "stores.postgres": ("PostgresStore",),
     "stores.sqlite": ("SQLiteStore",),
     "sweep": ("SweepResult",),
     "targets.document_qa": ("DocumentQA",),

@@ -107,7 +107,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
     proposer: Proposer | Callable[[ChatModel], Proposer] | None = None,
     budget: Budget | None = None,
     stop: Stopper | None = None,
-    parallel: int = 1,
+    parallel: int | None = None,
     ideas: int = 1,
     tune: Any = None,  # noqa: ANN401 - a Box, a mapping, or None: see text/tunables
     tools: Sequence[Any] = (),
@@ -144,7 +144,8 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
             function or class that makes one of the connected model, such as ``BestOfN``; then ``model`` is used.
         budget: caps on evaluations, tokens, dollars, seconds.
         stop: a further stop rule.
-        parallel: chains of propose-then-score kept in flight.
+        parallel: chains of propose-then-score kept in flight; None for one, or with an executor for one more than it
+            has workers, as they come and go.
         ideas: drafts asked for in one proposal.
         tune: numbers to tune: ``Box(low, high)`` for all, a mapping by name, None for those marked in the text.
         tools: functions for the model to call while it makes a proposal; see :mod:`llm_optimize.toolbox` for more.
@@ -156,8 +157,7 @@ def run(  # noqa: PLR0913, PLR0917 - the front door; the first ten are the prede
         study: the name in the store; None takes a new one after the running script.
         resume: "auto" goes on with a study of that name if there is one; True demands one, False refuses one.
         executor: runs ``func``; anything with the standard library's ``submit``, a Dask client, or a name such as
-            "processes?workers=4", "dask://host:8786", "ray://local": see :mod:`llm_optimize.parallel`. Give
-            ``parallel`` at least the number of its workers.
+            "processes?workers=4", "dask://host:8786", "ray://local": see :mod:`llm_optimize.parallel`.
         seed: of everything random.
         observers: called with each event after it is on disk.
         eval_timeout: seconds after which a candidate counts as failed.
@@ -228,7 +228,7 @@ def build(  # noqa: PLR0913 - the keywords of run()
     proposer: Proposer | Callable[[ChatModel], Proposer] | None = None,
     budget: Budget | None = None,
     stop: Stopper | None = None,
-    parallel: int = 1,
+    parallel: int | None = None,
     ideas: int = 1,
     tune: Any = None,  # noqa: ANN401 - a Box, a mapping, or None: see text/tunables
     tools: Sequence[Any] = (),

@@ -44,8 +44,18 @@ BROAD = {
 HEAVY = (
     *("cloudpickle", "dask", "distributed", "mpi4py", "ray"),
     *("cmaes", "datasets", "flask", "genai_prices", "jinja2", "jsonschema", "matplotlib", "mcp", "numpy", "openai"),
-    *("opentelemetry", "optuna", "pandas", "peft", "psutil", "pyarrow", "pydantic", "rapidfuzz", "requests"),
-    *("sacrebleu", "scipy", "sentence_transformers", "sklearn", "starlette", "tenacity", "tiktoken", "torch"),
+    *("opentelemetry", "optuna", "pandas", "peft", "psutil", "psycopg", "pyarrow", "pydantic", "rapidfuzz"),
+    *(
+        "requests",
+        "sacrebleu",
+        "scipy",
+        "sentence_transformers",
+        "sklearn",
+        "starlette",
+        "tenacity",
+        "tiktoken",
+        "torch",
+    ),
     *("transformers", "trl", "usearch", "uvicorn"),
 )
 

@@ -1,6 +1,7 @@
-"""``llm-optimize guide NAME TEXT``: say something that every following prompt contains, or decide about a candidate.
+"""``llm-optimize guide NAME TEXT``: say something that every following prompt contains, or decide something.
 
-The study may be running in another process; it heeds what was said from its next prompt on.
+A candidate is accepted, rejected, pinned or written by hand; a run is paused, stopped, or given more. The study may
+be running in another process; it heeds what was said from its next prompt on.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ from llm_optimize.cli import flags
 from llm_optimize.cli.studies import fold, store_path, study_events
 from llm_optimize.core.deciding import checked
 from llm_optimize.core.events import Guided
+from llm_optimize.core.hand import CAPS
 from llm_optimize.errors import BadInput
 
 if TYPE_CHECKING:
     import argparse
 
 __all__ = ["add", "main"]
+
+_RUN = {
+    "pause": "begin nothing more until --continue; what is in flight is finished",
+    "continue": "go on after --pause",
+    "stop": "end the run once what is in flight is finished",
+}
 
 
 def add(commands: flags.Commands) -> None:
@@ -34,6 +42,10 @@ def add(commands: flags.Commands) -> None:
     acts.add_argument("--pin", type=flags.whole(0), metavar="N", help="build on candidate N, whatever scores best")
     acts.add_argument("--unpin", action="store_true", help="leave it to the search again what is built on")
     acts.add_argument("--inject", metavar="FILE", help="have the text of a file evaluated as a candidate; - is stdin")
+    for act, text in _RUN.items():
+        acts.add_argument(f"--{act}", dest="run", action="store_const", const=act, help=text)
+    shown = f"allow more than the cap that the run was begun with; CAP is one of {', '.join(CAPS)}"
+    acts.add_argument("--raise", dest="more", metavar="CAP=N", help=shown)
     flags.add_store(parser)
     parser.set_defaults(main=main)
 
@@ -42,8 +54,14 @@ def main(args: argparse.Namespace) -> int:
     """Append what was said; return the exit code."""
     event = _event(args)
     store, events = study_events(store_path(args.store), args.name)
-    store.append(args.name, replace(checked(fold(events), event), at=time.time()))
-    running = any(info.name == args.name and info.owner_pid is not None for info in store.overview())
+    with store:
+        running = any(info.name == args.name and info.owner_pid is not None for info in store.overview())
+        if event.act in _RUN and not running:
+            msg = (
+                f"--{event.act}: study {args.name!r} is not running; `llm-optimize resume {args.name}` goes on with it"
+            )
+            raise BadInput(msg)
+        store.append(args.name, replace(checked(fold(events), event), at=time.time()))
     print("heeded from the next prompt on" if running else "heeded when the study is resumed", file=sys.stderr)
     return 0
 
@@ -62,8 +80,10 @@ def _event(args: argparse.Namespace) -> Guided:
         event = Guided(" ".join(why), act="reject", candidate_id=int(number))
     elif args.inject is not None:
         event = Guided(_read(args.inject), act="inject")
-    elif args.unpin:
-        event = Guided("", act="unpin")
+    elif args.unpin or args.run:
+        event = Guided("", act=args.run or "unpin")
+    elif args.more is not None:
+        event = Guided(args.more.strip(), act="raise")
     else:
         decided = {act: number for act in ("accept", "pin") if (number := getattr(args, act)) is not None}
         act, candidate = next(iter(decided.items()), ("say", None))

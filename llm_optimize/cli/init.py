@@ -54,6 +54,7 @@ STOP_SCORE = 9.99         # stop as soon as a score reaches this
 # MODEL = "gpt-5"         # or "http://127.0.0.1:11434/v1#qwen3"
 # BUDGET = {{"evaluations": 100, "tokens": 200_000, "dollars": 1.0, "seconds": 600}}
 # PARALLEL = 4            # proposals and evaluations in flight
+# EXECUTOR = "processes"  # where evaluations run: also dask://HOST:PORT, ray://HOST:PORT
 # IDEAS = 1               # drafts asked for in one proposal
 # EVAL_TIMEOUT = 60       # seconds after which a candidate counts as failed
 # NOISE = "auto"          # test candidates again where scores vary, and report a gain with its interval

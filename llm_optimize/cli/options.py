@@ -66,7 +66,7 @@ class Options:
     model: Any
     max_steps: int | None
     stop_score: float | None
-    parallel: int
+    parallel: int | None
     ideas: int
     seed: int
     tune: Any
@@ -143,7 +143,7 @@ def resolve(task: TaskFile, flags: Mapping[str, Any]) -> Options:
         model=model_with_server(flags.get("model", file.get("MODEL")), flags.get("base_url")),
         max_steps=None if steps == "none" else steps,
         stop_score=flags.get("stop_score", file.get("STOP_SCORE")),
-        parallel=flags.get("parallel", file.get("PARALLEL", 1)),
+        parallel=flags.get("parallel", file.get("PARALLEL")),
         ideas=flags.get("ideas", file.get("IDEAS", 1)),
         seed=flags.get("seed", file.get("SEED", 0)),
         tune=file.get("TUNE"),
@@ -154,7 +154,7 @@ def resolve(task: TaskFile, flags: Mapping[str, Any]) -> Options:
         noise=policy({"auto": "auto", "off": None}[flags["noise"]] if "noise" in flags else file.get("NOISE")),
         final=file.get("FINAL"),
         suspicious_above=flags.get("suspicious_above", file.get("SUSPICIOUS_ABOVE")),
-        executor=flags.get("executor"),
+        executor=flags.get("executor", file.get("EXECUTOR")),
     )
 
 

@@ -23,16 +23,20 @@ from llm_optimize.cli.prompt_frame import Sizes
 from llm_optimize.cli.prompt_scorers import chosen_scorer
 from llm_optimize.cli.prompt_terminal import can_take_over
 from llm_optimize.cli.prompt_view import PromptView
+from llm_optimize.cli.serve import add_serve, serving
 from llm_optimize.cli.session import followed, show_warnings
 from llm_optimize.cli.studies import fold, next_name, open_existing, opened_with, store_path, store_value
 from llm_optimize.core.budget import Budget
 from llm_optimize.errors import BadInput
+from llm_optimize.parallel import executing
 from llm_optimize.targets.prompt_population import PromptSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from llm_optimize.cli.lines import Watcher
+    from llm_optimize.core.protocols import Executor
     from llm_optimize.core.study import Study
 
 __all__ = ["COMMAND", "add", "main", "resume"]
@@ -47,6 +51,7 @@ def add(commands: flags.Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(COMMAND, help="make a prompt better", description=flags.about(__doc__))
     add_flags(parser)
+    add_serve(parser)
     parser.set_defaults(main=main)
 
 
@@ -54,11 +59,12 @@ def main(args: argparse.Namespace) -> int:
     """Make the prompt better; return the exit code."""
     silent = args.json or args.quiet
     show_warnings(quiet=args.quiet)
+    page = serving(args)
     _check_output(args.output)
     found = asked(settled(vars(args), _earlier(args)), silent=silent)
     job = _Job(found, args.store, args.study or next_name(store_path(args.store), COMMAND), given=bool(args.study))
     with _key(args.openai_api_key):
-        return _carry_out(job, args)
+        return _carry_out(job, args, page)
 
 
 @contextmanager
@@ -132,8 +138,8 @@ class _Job:
         hint = "to go on, raise --num-iters or --threshold"
         return optimize.Result(history, f"the study is done already ({reason}); {hint}", self.name)
 
-    def study(self, search: PromptSearch, watcher: Watcher) -> Study:
-        """Return the study; nothing is spent yet."""
+    def study(self, search: PromptSearch, watcher: Watcher, executor: Executor | None) -> Study:
+        """Return the study, to run its scorer on an executor; nothing is spent yet."""
         found = self.found
         kept = {name: value for name, value in found.items() if value is not None}
         return optimize.build(
@@ -141,6 +147,7 @@ class _Job:
             model=self.model(None),
             budget=self.budget,
             parallel=found["parallel"],
+            executor=executor,
             store=store_value(self.store),
             study=self.name,
             resume="auto" if self.given else False,
@@ -150,15 +157,16 @@ class _Job:
         )
 
 
-def _carry_out(job: _Job, args: argparse.Namespace) -> int:
+def _carry_out(job: _Job, args: argparse.Namespace, page: Callable[[Study], AbstractContextManager[None]]) -> int:
     search = job.search()
     over = job.over(search)
     if over is not None:
         return report(over, Place(job.name, job.store), json=args.json, quiet=args.quiet)
     watcher = _watcher(args, job, search)
-    study = job.study(search, watcher)
     try:
-        result, signalled = followed(study, watcher)
+        with executing(job.found.get("executor")) as executor:
+            study = job.study(search, watcher, executor)
+            result, signalled = followed(study, watcher, page)  # inside the view, which shows where the page is
     finally:
         close = getattr(search.scorer, "close", None)
         if close is not None:

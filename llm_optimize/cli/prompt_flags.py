@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "SHARED", "add_flags", "asked", "settled"]
 
 SHARED = (
-    *("model", "base-url", "price", "parallel", "seed"),
+    *("model", "base-url", "price", "parallel", "executor", "seed"),
     *("budget-evals", "budget-tokens", "budget-usd", "budget-seconds"),
 )
 """Flags that mean what they mean to ``run``."""

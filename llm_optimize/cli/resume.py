@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.cli import flags, prompt
+from llm_optimize.cli import flags, prompt, sweep
 from llm_optimize.cli.ending import Place, report
 from llm_optimize.cli.options import resolve
-from llm_optimize.cli.serve import add_address, serving
+from llm_optimize.cli.serve import add_serve, serving
 from llm_optimize.cli.session import Job, carry_out
 from llm_optimize.cli.studies import fold, opened_with, store_path, study_events
 from llm_optimize.cli.taskfile import load_task
@@ -31,8 +31,7 @@ def add(commands: flags.Commands) -> None:
     parser.add_argument("--file", metavar="FILE", help="the task file, where it has moved")
     flags.add_options(parser)
     flags.add_store(parser)
-    parser.add_argument("--serve", action="store_true", help="show and steer the run on a live page (extra serve)")
-    add_address(parser)
+    add_serve(parser)
     flags.add_progress(parser)
     parser.set_defaults(main=main)
 
@@ -42,11 +41,10 @@ def main(args: argparse.Namespace) -> int:
     page = serving(args)
     _, events = study_events(store_path(args.store), args.name)
     settings = opened_with(events)
-    if settings.get("command") == prompt.COMMAND and args.serve:
-        msg = f"--serve: `prompt` has a view of its own; `llm-optimize serve {args.name}` shows it on a page beside it"
-        raise BadInput(msg)
     if settings.get("command") == prompt.COMMAND:
         return prompt.resume(args)
+    if sweep.AGAIN in settings:
+        return sweep.resume(args, settings)
     task = load_task(_file(args, settings))
     given = {**settings.get("flags", {}), **flags.given(args)}
     options = resolve(task, given)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llm_optimize.cli import flags
 from llm_optimize.cli.dryrun import preview
 from llm_optimize.cli.options import resolve
-from llm_optimize.cli.serve import add_address, serving
+from llm_optimize.cli.serve import add_serve, serving
 from llm_optimize.cli.session import Job, carry_out
 from llm_optimize.cli.studies import next_name, store_path
 from llm_optimize.cli.taskfile import load_task
@@ -29,8 +29,7 @@ def add(commands: flags.Commands) -> None:
     flags.add_store(parser)
     parser.add_argument("--study", metavar="NAME", help="the study's name; an existing one goes on (default: FILE-N)")
     parser.add_argument("--dry-run", action="store_true", help="show the first prompt and the cost; spend nothing")
-    parser.add_argument("--serve", action="store_true", help="show and steer the run on a live page (extra serve)")
-    add_address(parser)
+    add_serve(parser)
     flags.add_progress(parser)
     parser.set_defaults(main=main)
 

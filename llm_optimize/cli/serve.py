@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm_optimize.cli import flags
-from llm_optimize.cli.studies import open_existing, store_path, study_events
+from llm_optimize.cli.studies import open_at, open_existing, store_path, study_events
 from llm_optimize.errors import BadInput
 from llm_optimize.serve.running import Address, beside, serve
-from llm_optimize.stores.sqlite import SQLiteStore
+from llm_optimize.stores.postgres_address import Address as Server
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from llm_optimize.cli.studies import Location
     from llm_optimize.core.study import Study
 
-__all__ = ["add", "add_address", "main", "serving"]
+__all__ = ["add", "add_address", "add_serve", "main", "serving"]
 
+_OUTAGE_S = 3.0
 _TOKEN = "LLM_OPTIMIZE_TOKEN"  # noqa: S105 - the variable's name: a command line can be read by other users
 
 
@@ -41,6 +44,12 @@ def add(commands: flags.Commands) -> None:
     parser.set_defaults(main=main)
 
 
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    """Add ``--serve``, and where the page is served."""
+    parser.add_argument("--serve", action="store_true", help="show and steer the run on a live page (extra serve)")
+    add_address(parser)
+
+
 def add_address(parser: argparse.ArgumentParser) -> None:
     """Add ``--host``, ``--port`` and ``--token``."""
     parser.add_argument("--host", metavar="HOST", help="where the page is served (default: 127.0.0.1, this machine)")
@@ -53,8 +62,8 @@ def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C; return the exit code."""
     address, path = _address(args), store_path(args.store)
     if args.name is not None:
-        study_events(path, args.name)
-    store = open_existing(path)
+        study_events(path, args.name)[0].close()
+    store = open_existing(_impatient(path))
     if store is None:
         msg = f"{path} does not exist: run a study first, or give --store PATH of the file that holds one"
         raise BadInput(msg)
@@ -76,7 +85,20 @@ def serving(args: argparse.Namespace) -> Callable[[Study], AbstractContextManage
             raise BadInput(msg)
         return lambda _: nullcontext()
     address, path = _address(args), store_path(args.store)
-    return lambda study: beside(study, SQLiteStore(path), address, _say)
+
+    @contextmanager
+    def page(study: Study) -> Iterator[None]:
+        with open_at(_impatient(path)) as store, beside(study, store, address, _say):  # its own: it waits for no lock
+            yield
+
+    return page
+
+
+def _impatient(path: Location) -> Location:
+    """Return the place of a store, not waited for long while its server is away: the page says so and asks again."""
+    if not isinstance(path, Server):
+        return path
+    return replace(path, timing=replace(path.timing, outage_s=min(path.timing.outage_s, _OUTAGE_S)))
 
 
 def _address(args: argparse.Namespace) -> Address:

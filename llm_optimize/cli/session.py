@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,13 +110,20 @@ def carry_out(job: Job, *, json: bool, quiet: bool, page: Callable[[Study], Abst
     return code if signalled is None else signalled
 
 
-def followed(study: Study, watcher: Watcher) -> tuple[optimize.Result, int | None]:
+def followed(
+    study: Study, watcher: Watcher, page: Callable[[Study], AbstractContextManager[None]] = lambda _: nullcontext()
+) -> tuple[optimize.Result, int | None]:
     """Run the study to its end under the watcher's eyes; return the result, and the exit code that a signal asks for.
+
+    Args:
+        study: to be run.
+        watcher: shows it on the terminal.
+        page: shows it elsewhere: what it returns for the study is open while that runs.
 
     Raises:
         LLMOptimizeError: see :func:`llm_optimize.optimize.conclude`.
     """
-    with _signals() as caught, watcher.following(study):
+    with _signals() as caught, watcher.following(study), page(study):
         ending = _ended(study)
     if ending.interrupted:
         requests.interrupt()  # workers that sit out a rate limit need not be waited for

@@ -36,6 +36,7 @@ __all__ = [
     "fold",
     "next_name",
     "of_interest",
+    "open_at",
     "open_existing",
     "opened_with",
     "origins",
@@ -82,9 +83,12 @@ def store_flag(given: str | None) -> str:
 
 def open_existing(path: Location) -> AnyStore | None:
     """Return the store, or None where there is no such file: reading makes none."""
-    if isinstance(path, Address):
-        return PostgresStore(path.conninfo, path.timing)
-    return SQLiteStore(path) if path.exists() else None
+    return open_at(path) if isinstance(path, Address) or path.exists() else None
+
+
+def open_at(path: Location) -> AnyStore:
+    """Return the store; a file that is missing is made."""
+    return PostgresStore(path.conninfo, path.timing) if isinstance(path, Address) else SQLiteStore(path)
 
 
 def next_name(path: Location, stem: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -10,18 +11,24 @@ from typing import TYPE_CHECKING, Any
 from llm_optimize import sweep
 from llm_optimize.cli import flags
 from llm_optimize.cli.loading import is_object_name, load_named
+from llm_optimize.cli.serve import add_serve, serving
 from llm_optimize.cli.studies import store_value
 from llm_optimize.core.budget import Budget
 from llm_optimize.errors import BadInput
 from llm_optimize.sweep.wording import LANGUAGES
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Mapping
 
     from llm_optimize.sweep import SweepResult
 
-__all__ = ["add", "main", "read_setting"]
+__all__ = ["AGAIN", "add", "main", "read_setting", "resume"]
 
+AGAIN = "again"
+"""Under this name the log keeps what a sweep that was begun here needs to go on."""
+
+_SECRET: dict[str, Any] = {"header": [], "proxy": None}  # what may hold a key, as it is when it is not given
+_OF_THIS_SESSION = ("store", "serve", "host", "port", "token", "json", "quiet")
 _FORMS = "NAME=VALUE, NAME=A,B,C, NAME=LOW..HIGH, NAME=START..STOP:STEP, or with a word behind it: int, log, log:COUNT"
 _TEXTS = {
     "prompt": "the prompt; repeat it for several",
@@ -51,6 +58,7 @@ def add(commands: flags.Commands) -> None:
     parser.add_argument("--study", metavar="NAME", help="the study's name; an existing one goes on")
     parser.add_argument("--out", metavar="FOLDER", default="results", help="where the results go (default: results)")
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the messages (default: en)")
+    add_serve(parser)
     flags.add_progress(parser)
     parser.set_defaults(main=main)
 
@@ -82,6 +90,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--no-effect", metavar="FIELD", action="append", default=[], help="a field declared to have none"
     )
     parser.add_argument("--parallel", type=whole(1), metavar="N", default=1, help="requests in flight (default: 1)")
+    flags.add_options(parser, ("executor",))
     parser.add_argument("--seed", type=int, metavar="N", help="of everything random (default: 0; with --find 1)")
     for cap, kind in (("evals", whole(1)), ("tokens", whole(1)), ("usd", float), ("seconds", float)):
         parser.add_argument(f"--budget-{cap}", type=kind, metavar="N", help=f"cap on {cap}")
@@ -111,6 +120,40 @@ def main(args: argparse.Namespace) -> int:
     else:
         print(str(result.max) if args.quiet else str(result))
     return result.code
+
+
+def resume(args: argparse.Namespace, settings: Mapping[str, Any]) -> int:
+    """Go on with a study of this command, for ``llm-optimize resume NAME``; return the exit code.
+
+    Args:
+        args: of ``resume``.
+        settings: of the study's latest session.
+
+    Raises:
+        BadInput: a flag means nothing to a sweep; or one that the log does not keep is needed.
+    """
+    given, again = flags.given(args), settings[AGAIN]
+    for name in given:
+        if name != "parallel" and not name.startswith("budget_"):
+            msg = f"--{name.replace('_', '-')}: a sweep goes on as it was begun; leave it out"
+            raise BadInput(msg)
+    if again["withheld"]:
+        missing = " and ".join(again["withheld"])
+        msg = f"study {args.name!r} had {missing}, which no log keeps: give its `sweep` command again with --study"
+        raise BadInput(msg)
+    own = {name: getattr(args, name) for name in _OF_THIS_SESSION}
+    return main(argparse.Namespace(**{**again["flags"], **given, **own, **_SECRET, "study": args.name}))
+
+
+def _kept(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the log keeps, so that the study can be gone on with: texts, not the files that they were in."""
+    left = {*_OF_THIS_SESSION, *_SECRET, "study", "main"}
+    kept = {name: value for name, value in vars(args).items() if name not in left}
+    for name in _TEXTS:
+        kept |= {name: _texts(args, name), f"{name}_file": []}
+    paths = {name: str(Path(kept[name]).absolute()) for name in ("out", "inputs") if kept[name] is not None}
+    withheld = [f"--{name}" for name in _SECRET if getattr(args, name)]
+    return {AGAIN: {"flags": {**kept, **paths}, "withheld": withheld}}
 
 
 def read_setting(text: str) -> tuple[str, object]:
@@ -212,7 +255,8 @@ def _more(args: argparse.Namespace) -> Any:  # noqa: ANN401 - the keywords of a 
         "seconds": args.budget_seconds,
     }
     given = {
-        name: getattr(args, name) for name in ("similarity", "embedding", "judge", "improve_with", "proxy", "seed")
+        name: getattr(args, name)
+        for name in ("similarity", "embedding", "judge", "improve_with", "proxy", "executor", "seed")
     }
     if given["similarity"] is not None and is_object_name(given["similarity"]):
         given["similarity"] = load_named(given["similarity"])
@@ -224,6 +268,7 @@ def _more(args: argparse.Namespace) -> Any:  # noqa: ANN401 - the keywords of a 
         "timeout": args.timeout, "attempts": args.attempts, "prices": _prices(args), "folder": args.out,
         "language": args.language, "inputs": None if args.inputs is None else _inputs(args.inputs),
         "verbose": not args.quiet, "closing": False, "say": _say,
+        "around": serving(args), "noted": _kept(args),
     }  # fmt: skip
 
 

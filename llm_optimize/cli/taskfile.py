@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from llm_optimize.cli import loading
 from llm_optimize.core.noise import Noise
 from llm_optimize.errors import BadInput
+from llm_optimize.parallel import SPECS, check_spec
 from llm_optimize.proposers.constraints import as_constraints, check_start
 from llm_optimize.scorers.formats import JsonSchema
 from llm_optimize.text.domains import parse_tune
@@ -37,6 +38,7 @@ _SETTINGS: dict[str, str] = {
     "STOP_SCORE": "a number",
     "MODEL": "a name, 'URL#name', or a ChatModel",
     "PARALLEL": "an integer of 1 or more",
+    "EXECUTOR": f"the name of an executor, as a text: {SPECS}",
     "IDEAS": "an integer of 1 or more",
     "SEED": "an integer",
     "BUDGET": "a dict with numbers above 0 for evaluations, tokens, dollars, seconds",
@@ -185,7 +187,7 @@ def _check_values(where: str, values: Mapping[str, Any]) -> None:
 @cache
 def _model() -> type[BaseModel]:
     """Return the pydantic model of a task file; strict, so that "10" is not taken for 10."""
-    from pydantic import ConfigDict, Field, create_model  # noqa: PLC0415 - heavy; see _check_values
+    from pydantic import AfterValidator, ConfigDict, Field, create_model  # noqa: PLC0415 - heavy; see _check_values
 
     strict = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
     text = Annotated[str, Field(pattern=r"\S")]
@@ -209,7 +211,8 @@ def _model() -> type[BaseModel]:
         "MAX_STEPS": (Annotated[int, Field(ge=0)] | None, None),
         "STOP_SCORE": (float | None, None),
         "MODEL": (Any, None),
-        "PARALLEL": (at_least_one, 1),
+        "PARALLEL": (at_least_one | None, None),
+        "EXECUTOR": (Annotated[str, AfterValidator(check_spec)] | None, None),
         "IDEAS": (at_least_one, 1),
         "SEED": (int, 0),
         "BUDGET": (budget | None, None),

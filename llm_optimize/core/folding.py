@@ -103,16 +103,18 @@ class Folding:
             StoreError: an event cannot be read.
         """
         growing = Growing.of(self.history)
-        for sequence, event in store.read(self._study, self.sequence):
-            growing.after(event)
-            self._note(sequence, event)
-            if watch is not None:
-                watch(event, growing)
-            if self._due():
-                self.history = growing.frozen()
-                self.settle()
-                growing = Growing.of(self.history)
-        self.history = growing.frozen()
+        try:
+            for sequence, event in store.read(self._study, self.sequence):
+                growing.after(event)
+                self._note(sequence, event)
+                if watch is not None:
+                    watch(event, growing)
+                if self._due():
+                    self.history = growing.frozen()
+                    self.settle()
+                    growing = Growing.of(self.history)
+        finally:  # a store that fails in between is read again from there
+            self.history = growing.frozen()
 
     def settle(self) -> bool:
         """Put the trials on the shelf if they have become many; return whether they were."""

@@ -29,10 +29,9 @@ from llm_optimize.core.ledger import UnitGuard
 from llm_optimize.core.metering import entered
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.plan import Ending, Plan
-from llm_optimize.core.protocols import Evaluators
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.core.types import Failure, Usage
-from llm_optimize.core.workers import DaemonThreads, Inline, cannot_travel, repeating
+from llm_optimize.core.workers import DaemonThreads, Evaluators, Inline, cannot_travel, repeating
 from llm_optimize.errors import BadInput, BudgetExceeded, ContextTooLong, LLMOptimizeError, StartFailed
 
 if TYPE_CHECKING:
@@ -110,9 +109,9 @@ class Loop:
         if not self._journal.history.opening and self._may(self._work.scoring):
             self._consult()
             self._ready.extendleft(reversed(record_injected(self._journal)))
-        while self._ready and self._work.scoring < self._plan.parallel and self._may_score():
+        while self._ready and self._work.scoring < self._plan.room() and self._may_score():
             self._evaluate(self._ready.popleft())
-        if self._ready and self._work.scoring < self._plan.parallel:
+        if self._ready and self._work.scoring < self._plan.room():
             self._plan.ledger.disinherit()
         while (again := self._due()) is not None and self._may(self._work.scoring):
             self._test_again(again)
@@ -156,7 +155,7 @@ class Loop:
         """Return how many drafts to ask for now: as many as fit, 0 for none."""
         waiting = len(self._ready) + self._work.size
         history = self._journal.history
-        if waiting >= self._plan.parallel or (history.opening and waiting):
+        if waiting >= self._plan.room() or (history.opening and waiting):
             return 0
         limit = _FRUITLESS if history.next_id <= (history.problem.start is not None) else _FRUITLESS_LATER
         if not waiting and history.fruitless >= limit and self._reason is None:
@@ -167,18 +166,14 @@ class Loop:
 
     def _due(self) -> Again | None:
         """Return whom to test again during the search, if there is room."""
-        if self._reason is not None or self._work.scoring >= self._plan.parallel:
+        if self._reason is not None or self._work.scoring >= self._plan.room():
             return None
         return self._plan.retesting.due(self._journal.history, self._work.retests())
 
     def _ending(self) -> Again | None:
         """Return what to evaluate once the search is over, as far as the budget has room for it."""
         flying, history = self._work.retests(), self._journal.history
-        if (
-            len(flying) < len(self._work)
-            or len(flying) >= self._plan.parallel
-            or any(a.part == "again" for a in flying)
-        ):
+        if len(flying) < len(self._work) or len(flying) >= self._plan.room() or any(a.part == "again" for a in flying):
             return None
         if self._plan.budget(history.assuming(len(flying))) is not None:
             return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.core.clock import SYSTEM, Clock
 from llm_optimize.core.order import Order
+from llm_optimize.core.protocols import Roomy
 from llm_optimize.core.retesting import Retesting
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Plan:
         budget: caps.
         ledger: where spends are reserved.
         executor: runs the scorer; None for the loop's own.
-        parallel: chains in flight, at least 1.
+        parallel: chains in flight, at least 1; None for as many as the executor has room for.
         ideas: drafts per proposal, at least 1.
         eval_timeout: seconds after which a candidate counts as failed; None for no limit.
         notice_after: seconds after which a candidate that is still in the scorer is named in a warning, once.
@@ -61,7 +62,7 @@ class Plan:
     budget: Budget
     ledger: Ledger
     executor: Executor | None = None
-    parallel: int = 1
+    parallel: int | None = 1
     ideas: int = 1
     eval_timeout: float | None = None
     notice_after: float = 30.0
@@ -69,3 +70,9 @@ class Plan:
     retesting: Retesting = field(default_factory=Retesting)
     consult: Consult | None = None
     clock: Clock = SYSTEM
+
+    def room(self) -> int:
+        """Return how many chains are to be in flight now."""
+        if self.parallel is not None:
+            return self.parallel
+        return self.executor.room() if isinstance(self.executor, Roomy) else 1

@@ -16,13 +16,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from llm_optimize.core.chat import Piece, Reply, Request
-    from llm_optimize.core.metering import Scope
-    from llm_optimize.core.types import Outcome
 
 __all__ = [
     "ChatModel",
     "EmbeddingModel",
-    "Evaluators",
     "ExchangeLog",
     "Executor",
     "Listener",
@@ -30,6 +27,7 @@ __all__ = [
     "Ownable",
     "Proposer",
     "ReplyLog",
+    "Roomy",
     "Scorer",
     "Shelving",
     "Stopper",
@@ -206,17 +204,9 @@ class Executor(Protocol):
 
 
 @runtime_checkable
-class Evaluators(Protocol):
-    """An executor that knows what an evaluation is, so that costs, replies and caps reach other processes."""
+class Roomy(Protocol):
+    """An executor that knows how many evaluations it can make use of."""
 
-    def evaluate(self, scorer: Scorer, text: str, scope: Scope) -> Future[tuple[Outcome, float]]:
-        """Start the evaluation that ``scope`` names.
-
-        Returns:
-            A future of (outcome, seconds). It is done once what the evaluation has cost stands in ``scope`` and what
-            is to be kept of it in ``scope.replies``; cancelling it ends the evaluation where the engine can do that.
-
-        Raises:
-            BadInput: the scorer cannot be sent.
-        """
+    def room(self) -> int:
+        """Return how many are to be kept in flight now, at least 1; cheap, since it is asked at every step."""
         ...

@@ -20,6 +20,7 @@ from llm_optimize.core.notebook import history_html
 from llm_optimize.core.numbering import record_injected, record_proposal
 from llm_optimize.core.order import Order
 from llm_optimize.core.plan import Ending, Plan
+from llm_optimize.core.protocols import Roomy
 from llm_optimize.core.retesting import Retesting
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.stopping import AnyOf, Suspicious
@@ -63,7 +64,7 @@ class Study:
         stop: Stopper | None = None,
         budget: Budget | None = None,
         executor: Executor | None = None,
-        parallel: int = 1,
+        parallel: int | None = None,
         ideas: int = 1,
         seed: int = 0,
         eval_timeout: float | None = None,
@@ -88,7 +89,8 @@ class Study:
             stop: rules; without any and without a budget the study runs until interrupted.
             budget: caps on evaluations, tokens, dollars, seconds.
             executor: runs the scorer; by default the calling thread (``parallel=1``) or threads.
-            parallel: chains of propose-then-score kept in flight.
+            parallel: chains of propose-then-score kept in flight; None for one, or with an executor that knows its
+                workers for as many as keep them busy, as they come and go.
             ideas: drafts asked for in one proposal.
             seed: of everything random; a sequential study repeats exactly.
             eval_timeout: seconds after which a candidate is told as failed; its thread is left behind.
@@ -105,7 +107,10 @@ class Study:
         Raises:
             BadInput: ``parallel``, ``ideas``, ``eval_timeout`` or ``noise`` makes no sense.
         """
-        check_whole("parallel", parallel, 1)
+        if parallel is None and not isinstance(executor, Roomy):
+            parallel = 1
+        if parallel is not None:
+            check_whole("parallel", parallel, 1)
         check_whole("ideas", ideas, 1)
         if eval_timeout is not None and not eval_timeout > 0:
             msg = f"eval_timeout is {eval_timeout!r} s: give more than 0, or None for no limit"

@@ -1,4 +1,7 @@
-"""The two executors that the loop brings along; any other with the standard library's ``submit`` fits as well."""
+"""The two executors that the loop brings along; any other with the standard library's ``submit`` fits as well.
+
+One that knows what an evaluation is offers :class:`Evaluators` besides.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ import pickle  # only its error is of interest
 import queue
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from llm_optimize.core.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["DaemonThreads", "Inline", "cannot_travel", "repeating"]
+    from llm_optimize.core.metering import Scope
+    from llm_optimize.core.protocols import Scorer
+    from llm_optimize.core.types import Outcome
+
+__all__ = ["DaemonThreads", "Evaluators", "Inline", "cannot_travel", "repeating"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,3 +92,20 @@ def repeating(function: Callable[[], None], seconds: float, clock: Clock = SYSTE
         yield
     finally:
         over.put(None)
+
+
+@runtime_checkable
+class Evaluators(Protocol):
+    """An executor that knows what an evaluation is, so that costs, replies and caps reach other processes."""
+
+    def evaluate(self, scorer: Scorer, text: str, scope: Scope) -> Future[tuple[Outcome, float]]:
+        """Start the evaluation that ``scope`` names.
+
+        Returns:
+            A future of (outcome, seconds). It is done once what the evaluation has cost stands in ``scope`` and what
+            is to be kept of it in ``scope.replies``; cancelling it ends the evaluation where the engine can do that.
+
+        Raises:
+            BadInput: the scorer cannot be sent.
+        """
+        ...

@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.account import LOST
 from llm_optimize.core.ledger import UnitGuard
 from llm_optimize.core.metering import CHOSEN
 from llm_optimize.core.protocols import ExchangeLog
@@ -36,6 +37,7 @@ _SMALL = 64 * 1024  # bytes: a scorer up to this size goes along with every eval
 _SHARES = 4  # of the money that is left, an evaluation whose scorer holds a model gets one of so many parts at first,
 _SHARES_UNSEEN = 64  # and one whose model calls, if any, cannot be seen
 _LEADERS = 8
+_PER_WAITING = 16
 
 
 class RemoteEvaluators:
@@ -52,7 +54,7 @@ class RemoteEvaluators:
         *,
         lost: tuple[type[BaseException], ...] = (),
         exact: bool = False,
-        workers: int | None = None,
+        workers: int | Callable[[], int] | None = None,
         close: Callable[[], None] | None = None,
     ) -> None:
         """Wrap an executor.
@@ -62,22 +64,37 @@ class RemoteEvaluators:
             lost: the errors by which it says that workers have ended at a call, and at its repetitions.
             exact: whether it says so of the call alone that they were at. Others also say it of calls that waited at
                 the same workers: these are made once more, one at a time, before a candidate is blamed.
-            workers: how many it has, where that is known.
+            workers: how many it has, where that is known; or a function that says how many it has now, cheap.
             close: gives back what was started for it; None for an executor that is the user's.
         """
         self.executor = executor
-        self.workers = workers
+        self._workers = workers
         self._lost = lost
         self._suspects = None if exact else Suspects()
         self._close = close
         self._parcels: dict[int, tuple[Scorer, Parcel]] = {}  # with the scorer, so that its id stays its own
+
+    @property
+    def workers(self) -> int | None:
+        """How many calls it can make at once now; None where that is not known."""
+        return self._workers() if callable(self._workers) else self._workers
+
+    def room(self) -> int:
+        """Return how many evaluations keep the workers busy; 1 where their number is not known.
+
+        One more than there are workers, and of many one more for every 16: what waits at the engine begins as soon as
+        a worker is free, while the study still hears of it. More would wait longer than needed, and be proposed
+        without knowing the results of those before.
+        """
+        workers = self.workers
+        return 1 if workers is None else workers + max(1, workers // _PER_WAITING)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:  # noqa: ANN401 - any function, any arguments
         """Call anything else there, as the executor does."""
         return self.executor.submit(fn, *args)
 
     def evaluate(self, scorer: Scorer, text: str, scope: Scope) -> Future[tuple[Outcome, float]]:
-        """Start an evaluation; see :class:`llm_optimize.core.protocols.Evaluators`.
+        """Start an evaluation; see :class:`llm_optimize.core.workers.Evaluators`.
 
         Raises:
             BadInput: the scorer cannot be sent.
@@ -144,6 +161,7 @@ class _One:
         self._suspects = suspects
         self._is_suspect = False
         self._is_alone = False  # the one suspect that is out
+        self._bereft = 0  # attempts that ended with their workers, as far as the engine says so
         self._fare: _Fare | None = None
         self.future = _Outer()
 
@@ -174,6 +192,7 @@ class _One:
 
     def _arrived(self, errand: Errand, done: Future[Any]) -> None:
         self.future.inner = None  # an engine keeps a result while its future lives, and makes it anew if it is lost
+        self._bereft += getattr(done, "workers_lost", 0)
         self._let_next()
         if self.future.cancelled():
             return
@@ -227,9 +246,13 @@ class _One:
             else:
                 for key, body in answer.replies.items():
                     scope.replies.remember(scope.study, key, body)
+        lost, self._bereft = self._bereft, 0
         for (role, model), usage in answer.account.rows.items():
             scope.add(usage, model, role)
-        self._settle(answer.account.total)
+            for _ in range(lost):  # what was paid there was never told; at most as much as here
+                scope.add(replace(usage, calls=0, estimated=True), model, LOST)
+        spent = answer.account.total
+        self._settle(sum([spent] * lost, spent))
 
     def _settle(self, spent: Usage) -> None:
         if self._fare is not None:

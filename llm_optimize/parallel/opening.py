@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from llm_optimize.core.protocols import Evaluators
-from llm_optimize.core.workers import DaemonThreads, Inline
+from llm_optimize.core.workers import DaemonThreads, Evaluators, Inline
 from llm_optimize.errors import BadInput
 from llm_optimize.parallel.dask import DaskEngine, is_client
 from llm_optimize.parallel.evaluators import RemoteEvaluators
@@ -56,9 +55,9 @@ def open_executor(spec: str) -> Executor | None:
         return RemoteEvaluators(pool, lost=(CallLost,), exact=True, workers=pool.workers, close=pool.end)
     if kind == "dask":
         engine = DaskEngine.opened(place, workers)
-        return RemoteEvaluators(engine.executor, lost=engine.lost, workers=workers, close=engine.close)
+        return RemoteEvaluators(engine.executor, lost=engine.lost, workers=engine.workers, close=engine.close)
     ray = RayEngine.opened(place, workers)
-    return RemoteEvaluators(ray, lost=ray.lost, workers=workers, close=ray.close)
+    return RemoteEvaluators(ray, lost=ray.lost, workers=ray.workers, close=ray.close)
 
 
 def check_spec(spec: str) -> str:
@@ -97,12 +96,18 @@ def _adapted(given: object) -> Executor | None:
         return open_executor(given)
     if is_client(given):
         engine = DaskEngine.of(given)
-        return RemoteEvaluators(engine.executor, lost=engine.lost)
+        return RemoteEvaluators(engine.executor, lost=engine.lost, workers=engine.workers)
     if not callable(getattr(given, "submit", None)):
         msg = f"executor is a {type(given).__name__}: give one of {SPECS}, or an object with the method submit"
         raise BadInput(msg)
     executor = cast("Executor", given)
-    return executor if isinstance(given, Evaluators) else RemoteEvaluators(executor)
+    return executor if isinstance(given, Evaluators) else RemoteEvaluators(executor, workers=_count(given))
+
+
+def _count(given: object) -> int | None:
+    """Return the workers of a pool: mpi4py's says how many, the standard library's does not say it in public."""
+    found = getattr(given, "num_workers", None) or getattr(given, "_max_workers", None)
+    return found if isinstance(found, int) else None
 
 
 @contextmanager

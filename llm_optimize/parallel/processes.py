@@ -125,6 +125,7 @@ class _Ended(Future[Any]):
     """A future whose cancelling ends the worker that is at it."""
 
     lane: _Lane | None = None
+    workers_lost = 0  # at this call
 
     def cancel(self) -> bool:
         """Cancel; a call that has begun fails, since its worker is ended."""
@@ -141,7 +142,6 @@ class _Call:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    lost: int = 0  # workers that ended while they were at it
 
 
 class _Lane:
@@ -202,13 +202,13 @@ class _Lane:
         """Take leave of a worker that ended within a call; return the call's error, or None to make it again."""
         worker, self._worker = self._worker, None
         status = "no status" if worker is None else worker.bury()
-        call.lost += 1
+        call.future.workers_lost += 1
         if self._called_off is call.future:
             return None, CallLost("called off")
         _LOG.warning("a worker process ended with %s within a call; another takes its place", status)
-        if call.lost <= self._retries:
+        if call.future.workers_lost <= self._retries:
             return None
-        return None, CallLost(f"{call.lost} worker processes in a row, the last ended with {status}")
+        return None, CallLost(f"{call.future.workers_lost} worker processes in a row, the last ended with {status}")
 
     def _asked(self, future: _Ended, order: bytes) -> tuple[Any, BaseException | None]:
         with self._ending:

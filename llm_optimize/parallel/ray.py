@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput
@@ -15,7 +17,9 @@ __all__ = ["RayEngine"]
 
 _LOCAL = "local"
 _REMEDY = 'pip install "llm-optimize[ray]"'
+_REMEDIES = "start one with `ray start --head`, and where it wants a token set RAY_AUTH_MODE=token"
 _RETRIES = 3
+_COUNTED_S = 1.0  # how old the number of workers may be
 
 
 class RayEngine:
@@ -35,6 +39,7 @@ class RayEngine:
             ray.exceptions.OutOfMemoryError,
         )
         self._call = ray.remote(max_retries=_RETRIES)(_apply)
+        self._counted = -inf, 1
 
     @classmethod
     def opened(cls, place: str, workers: int | None) -> RayEngine:
@@ -54,16 +59,18 @@ class RayEngine:
             raise BadInput(msg) from error
         if ray.is_initialized():
             return cls(ray, close=False)
+        if place != _LOCAL and workers is not None:
+            msg = f"executor: the cluster ray://{place} has its own number of workers; leave ?workers= out"
+            raise BadInput(msg)
         try:
             if place == _LOCAL:
-                ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
-            elif workers is not None:
-                msg = f"executor: the cluster ray://{place} has its own number of workers; leave ?workers= out"
-                raise BadInput(msg)
+                ray.init(
+                    "local", num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False
+                )
             else:
                 ray.init(f"ray://{place}", log_to_driver=False)
-        except (OSError, RuntimeError, ConnectionError) as error:
-            msg = f"executor: no Ray cluster at {place} ({error}); start one with `ray start --head`"
+        except (OSError, RuntimeError, ValueError) as error:  # ValueError: Ray without what its client needs
+            msg = f"executor: no Ray cluster at {place} ({error}); {_REMEDIES}"
             raise BadInput(msg) from error
         return cls(ray, close=True)
 
@@ -71,6 +78,14 @@ class RayEngine:
         """Have a worker call ``fn``; the future is the standard library's."""
         future: Future[Any] = self._call.remote(fn, *args).future()
         return future
+
+    def workers(self) -> int:
+        """Return how many calls the cluster can make at once, as of a second ago; at least 1."""
+        at, count = self._counted
+        if time.monotonic() - at > _COUNTED_S:
+            count = max(1, int(self._ray.cluster_resources().get("CPU", 0)))
+            self._counted = time.monotonic(), count
+        return count
 
     def close(self) -> None:
         """End what was started here; a cluster that was running before goes on."""

@@ -38,7 +38,7 @@ def commands(log: Log) -> list[tuple[str, str]]:
             kept = shlex.quote(f"{log.name}.jsonl")
             again = f"{before}llm-optimize export {name}{where} --exchanges {kept} && {run} --model recorded:{kept}"
             found.append(("The same run from its recorded replies, without a model", again))
-    if is_sweep(settings):
+    if is_sweep(settings) and settings.get("again", {"withheld": True})["withheld"]:  # no log keeps all that it needs
         found.append(("Go on with it", f"llm-optimize sweep ... --study {name}{where}  # as it was given"))
     elif log.where:
         found.append(("Go on with it", f"llm-optimize resume {name}{where}"))
@@ -50,7 +50,8 @@ def commands(log: Log) -> list[tuple[str, str]]:
 def in_force(log: Log) -> list[tuple[str, str]]:
     """Return the settings of the latest session by name, with the package's version and the study's seed."""
     rows = [("llm-optimize", metadata.version("llm-optimize")), ("seed", str(log.history.seed))]
-    rows += [(path, _PASSWORD.sub("", text)) for path, text in _flat(log.settings) if path != "in_force.seed"]
+    shown = {name: value for name, value in log.settings.items() if name != "again"}  # what a sweep needs to go on
+    rows += [(path, _PASSWORD.sub("", text)) for path, text in _flat(shown) if path != "in_force.seed"]
     return rows + ([("store", log.where)] if log.where else [])
 
 

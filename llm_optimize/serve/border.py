@@ -40,6 +40,19 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 
+_OPEN = frozenset({"/static/report.css", "/static/live.css"})
+"""What a stranger may have: how the page that turns it away looks."""
+
+_STRANGER = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>A token is needed</title>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="/static/report.css">
+<link rel="stylesheet" href="/static/live.css"></head>
+<body><main class="studies"><section class="card"><h2>This page needs its token</h2>
+<p>Open the address that was printed where the server was started: it ends in <code>?token=...</code></p>
+<p>It is asked for once in this browser, until the server is started with another one.</p>
+</section></main></body></html>
+"""
+
 
 def is_loopback(host: str) -> bool:
     """Return whether a name or address is this machine's alone."""
@@ -111,7 +124,7 @@ class Border:
 
     def _entry(self, scope: Scope, headers: dict[str, str]) -> Answer | None:
         """Return what one without the token gets, and what turns a token in the address into the cookie."""
-        if self.token is None:
+        if self.token is None or (scope["method"] == "GET" and scope["path"] in _OPEN):
             return None
         if hmac.compare_digest(_cookie(headers, self.cookie).encode(), self._proof.encode()):
             return None
@@ -122,6 +135,8 @@ class Border:
             return None
         if scope["method"] == "GET" and hmac.compare_digest(given.encode(), self.token.encode()):
             return self._welcome(scope["path"], [(name, value) for name, value in words if name != "token"])
+        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            return Answer(401, _STRANGER.encode(), "text/html; charset=utf-8")
         return refusal(401, "token: open the address with ?token= that was printed where the server was started")
 
     @property

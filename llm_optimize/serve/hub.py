@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from llm_optimize.errors import BadInput, StoreError
 from llm_optimize.report.data import report_data
-from llm_optimize.report.log import read_log
 from llm_optimize.serve.answers import server_sent
 from llm_optimize.serve.following import Follower
+from llm_optimize.serve.listening import Listening
+from llm_optimize.serve.sources import Announcing
 from llm_optimize.serve.speech import Speech
 from llm_optimize.serve.telling import cut
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from llm_optimize.core.chat import Piece
+    from llm_optimize.serve.sources import Source
     from llm_optimize.stores.listing import StudyInfo
-    from llm_optimize.stores.sqlite import SQLiteStore
 
 __all__ = ["STREAMS", "Hub", "TooMany"]
 
@@ -34,6 +35,7 @@ STREAMS = 64
 """How many readers there may be at once."""
 
 _POLL_S = 0.25  # how often another process's log is looked at while somebody watches
+_READING_S = 0.5  # how often one who waits for a long log to be read is told how far it is
 _LIST_S = 1.0
 _BEAT_S = 10.0  # a stream without news says that it is alive
 _READ = 16  # studies whose past is kept in memory, watched ones aside
@@ -55,6 +57,7 @@ class _Watched:
         self.nudge = asyncio.Event()
         self.report: tuple[int, bytes] = (0, b"")
         self.rests_until = 0.0
+        self.unreadable = False
         self.reporting = asyncio.Lock()
         self.task: asyncio.Task[None] | None = None
 
@@ -66,7 +69,7 @@ class _Watched:
 class Hub:
     """The studies of one store, for the readers of the live page."""
 
-    def __init__(self, store: SQLiteStore, only: str | None = None, running: str | None = None) -> None:
+    def __init__(self, store: Source, only: str | None = None, running: str | None = None) -> None:
         """Read nothing yet.
 
         Args:
@@ -86,6 +89,8 @@ class Hub:
         self._closing = False
         self._listing: tuple[float, list[dict[str, Any]]] = (0.0, [])
         self._listed = asyncio.Lock()
+        self._followers: dict[str, Follower] = {}  # of those watched; never changed, only replaced: a thread reads it
+        self._listening: Listening | None = None
 
     # --- called from the study's threads --------------------------------------------------------------------------
 
@@ -105,8 +110,13 @@ class Hub:
     def close(self) -> None:
         """Let the streams send what there is and end; from any thread."""
         self._closing = True
+        if self._listening is not None:
+            self._listening.close()
         self._woken.clear()
         self.wake()
+
+    def _sequences(self) -> dict[str, int]:
+        return {name: follower.sequence for name, follower in self._followers.items()}
 
     def _nudge(self) -> None:
         self._woken.clear()
@@ -135,27 +145,39 @@ class Hub:
                 self._listing = (now + max(_LIST_S * 0.9, 10 * (now - began)), lines)
             return lines
 
-    async def follower(self, study: str) -> Follower:
-        """Return a study as far as its log goes now.
+    async def up_to_date(self, study: str) -> Follower:
+        """Return a study, read as far as its log goes now.
 
         Raises:
             BadInput: there is no such study.
         """
-        watched = self._watched.get(study)
-        follower = watched.follower if watched is not None else self._read.get(study) or Follower(self.store, study)
-        if not self.shows(study) or not await self._known(follower):
+        follower = await self.follower(study)
+        while await asyncio.to_thread(follower.refresh):
+            pass
+        return follower
+
+    async def follower(self, study: str) -> Follower:
+        """Return a study as far as it has been read.
+
+        Raises:
+            BadInput: there is no such study.
+        """
+        if not self.shows(study) or not await self._known(study):
             msg = f"study {cut(study)!r} is not here: the page at / lists those that are"
             raise BadInput(msg)
+        watched = self._watched.get(study)
+        follower = watched.follower if watched is not None else self._read.get(study) or Follower(self.store, study)
         self._read.pop(study, None)
         while len(self._read) >= _READ:
             del self._read[next(iter(self._read))]
         self._read[study] = follower
         return follower
 
-    @staticmethod
-    async def _known(follower: Follower) -> bool:
-        await asyncio.to_thread(follower.refresh)
-        return follower.sequence > 0
+    async def _known(self, study: str) -> bool:
+        def look() -> bool:
+            return next(iter(self.store.read(study)), None) is not None
+
+        return study in self._read or study in self._watched or await asyncio.to_thread(look)
 
     async def report(self, study: str) -> bytes:
         """Return the report's data as JSON, with the sequence number up to which it goes; perhaps not the newest.
@@ -163,27 +185,33 @@ class Hub:
         Raises:
             BadInput: there is no such study.
         """
-        follower = await self.follower(study)
+        follower = await self.up_to_date(study)
         with self._watching(follower) as watched:
             async with watched.reporting:
                 upto, body = watched.report
                 if upto < follower.sequence and time.monotonic() >= watched.rests_until:
                     began = time.monotonic()
-                    upto, body = await asyncio.to_thread(_report, self.store, study)
+                    upto, body = await asyncio.to_thread(_report, follower)
                     now = time.monotonic()
                     watched.report, watched.rests_until = (upto, body), now + _REST * (now - began)
                 return body
 
-    async def events(self, study: str, position: int) -> AsyncGenerator[bytes]:
+    async def events(self, study: str, position: int, most: int | None = None) -> AsyncGenerator[bytes]:
         """Yield a study's events behind a position as they come, and what its models say, for one reader.
+
+        Args:
+            study: its name.
+            position: the last event that the reader knows.
+            most: of more past events only the latest so many are sent; None sends all.
 
         Raises:
             BadInput: there is no such study.
             TooMany: too many are reading already.
         """
         follower = await self.follower(study)
+        await asyncio.to_thread(follower.refresh)
         self._refuse_many()
-        return self._events(follower, position)
+        return self._events(follower, position, most)
 
     async def listings(self) -> AsyncGenerator[bytes]:
         """Yield the listing whenever it has changed, for one reader.
@@ -198,10 +226,16 @@ class Hub:
         if self._streams >= STREAMS:
             raise TooMany
 
-    async def _events(self, follower: Follower, position: int) -> AsyncGenerator[bytes]:
+    async def _events(self, follower: Follower, position: int, most: int | None) -> AsyncGenerator[bytes]:
         known: dict[str, tuple[int, int, bool]] = {}
         stood = 0.0
-        with self._counted(), self._watching(follower) as watched:
+        # A store that cannot be read ends the stream: the browser comes back, and is told why.
+        with self._counted(), self._watching(follower) as watched, suppress(StoreError):
+            while not (follower.caught_up or self._closing or watched.unreadable):
+                yield server_sent("reading", {"events": follower.sequence})
+                await _either(watched.news, _READING_S)
+            if most is not None:
+                position = max(position, follower.sequence - most)
             while True:
                 news, last = watched.news, self._closing
                 if last:
@@ -216,7 +250,7 @@ class Hub:
                     stood = 0.0
                     continue
                 if time.monotonic() >= stood:
-                    yield server_sent("standing", {**follower.standing(), "state": await self._state(follower)})
+                    yield server_sent("standing", {**follower.standing(), **await self._state(follower)})
                     stood = time.monotonic() + _LIST_S
                 if last:
                     return
@@ -232,9 +266,10 @@ class Hub:
         finally:
             self._streams -= 1
 
-    async def _state(self, follower: Follower) -> str:
+    async def _state(self, follower: Follower) -> dict[str, Any]:
         lines = await self.studies()
-        return next((line["state"] for line in lines if line["name"] == follower.study), "unknown")
+        state = next((line["state"] for line in lines if line["name"] == follower.study), "unknown")
+        return {"state": state, "here": follower.study == self.running}
 
     async def _listings(self) -> AsyncGenerator[bytes]:
         sent: list[dict[str, Any]] | None = None
@@ -252,6 +287,9 @@ class Hub:
         watched = self._watched.get(study)
         if watched is None:
             watched = self._watched[study] = _Watched(follower)
+            self._followers = {name: one.follower for name, one in self._watched.items()}
+            if self._listening is None and isinstance(self.store, Announcing):
+                self._listening = Listening(self.store, self._sequences, self.wake)
             watched.task = asyncio.create_task(self._follow(watched))
         watched.readers += 1
         try:
@@ -267,21 +305,33 @@ class Hub:
             while alone_since is None or time.monotonic() - alone_since < _BEAT_S:
                 said = watched.nudge.is_set()
                 watched.nudge.clear()
-                with suppress(StoreError):  # a file that is locked or gone for a while: the next look tells
-                    await asyncio.to_thread(watched.follower.refresh)
+                more = await self._refreshed(watched)
                 if said or watched.follower.sequence > announced:
                     announced = watched.follower.sequence
                     watched.announce()
-                await _either(watched.nudge, _POLL_S)
+                if not more:
+                    await _either(watched.nudge, _POLL_S if self._listening is None else _BEAT_S)
                 alone_since = None if watched.readers else alone_since or time.monotonic()
         finally:
             self._watched.pop(watched.follower.study, None)
+            self._followers = {name: one.follower for name, one in self._watched.items()}
+
+    @staticmethod
+    async def _refreshed(watched: _Watched) -> bool:
+        """Read what is new; return whether there is more."""
+        try:
+            more = await asyncio.to_thread(watched.follower.refresh)
+        except StoreError:  # a file that is locked or gone for a while: the next look tells
+            watched.unreadable = True
+            return False
+        watched.unreadable = False
+        return more
 
 
-def _report(store: SQLiteStore, study: str) -> tuple[int, bytes]:
-    log = read_log(store, study)
-    body = {"upto": len(log.events), "data": report_data(log)}
-    return len(log.events), json.dumps(body, allow_nan=False, default=str).encode()
+def _report(follower: Follower) -> tuple[int, bytes]:
+    upto = follower.sequence
+    body = {"upto": upto, "data": report_data(follower.log())}
+    return upto, json.dumps(body, allow_nan=False, default=str).encode()
 
 
 def _line(info: StudyInfo, running: str | None) -> dict[str, Any]:

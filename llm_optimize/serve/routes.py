@@ -110,7 +110,7 @@ class _Desk:
         return EventStream(await self._hub.listings())
 
     async def curve(self, request: Request) -> Answer:
-        follower = await self._hub.follower(self._name(request))
+        follower = await self._hub.up_to_date(self._name(request))
         return Answer.of({"best": follower.curve(_POINTS)})
 
     async def report(self, request: Request) -> Answer:
@@ -118,23 +118,20 @@ class _Desk:
 
     async def events(self, request: Request) -> EventStream:
         self._hub.attach()
-        last = request.headers.get("last-event-id") or request.query_params.get("after", "0")
-        if not (last.isascii() and last.isdigit() and len(last) <= 15):  # noqa: PLR2004 - digits of no number of events
-            msg = "after: give the number of the last event that is known, 0 for none"
-            raise BadInput(msg)
-        return EventStream(await self._hub.events(self._name(request), int(last)))
+        words = request.query_params
+        after = _number("after", request.headers.get("last-event-id") or words.get("after", "0"))
+        most = _number("most", words["most"]) if "most" in words else None
+        return EventStream(await self._hub.events(self._name(request), after, most))
 
     async def say(self, request: Request) -> Answer:
         name = self._name(request)
-        follower = await self._hub.follower(name)
+        follower = await self._hub.up_to_date(name)
         lines = await self._hub.studies()
         runs = any(line["name"] == name and line["state"] == "running" for line in lines)
         event = heard(await request.body(), follower.history, runs=runs)
         sequence = await asyncio.to_thread(self._hub.store.append, name, event)
         self._hub.wake()
-        return Answer.of(
-            {"seq": sequence, "heeded": "from the next prompt on" if runs else "when the study is resumed"}
-        )
+        return Answer.of({"seq": sequence, "heeded": _heeded(event.act, runs=runs)})
 
     def _name(self, request: Request) -> str:
         name = request.query_params.get("study", self._hub.only)
@@ -142,6 +139,19 @@ class _Desk:
             msg = "study: give its name"
             raise BadInput(msg)
         return name
+
+
+def _heeded(act: str, *, runs: bool) -> str:
+    if not runs:
+        return "now: it is the result until the study is resumed" if act == "accept" else "when the study is resumed"
+    return "from the next prompt on" if act == "say" else "before anything more is begun"
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):  # noqa: PLR2004 - digits of no number of events
+        msg = f"{name}: give a number of events, 0 or more"
+        raise BadInput(msg)
+    return int(text)
 
 
 def _file(path: Path) -> Answer:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.chat import Piece
     from llm_optimize.core.events import Event
     from llm_optimize.core.study import Study
-    from llm_optimize.stores.sqlite import SQLiteStore
+    from llm_optimize.serve.sources import Source
 
 __all__ = ["Address", "beside", "serve"]
 
@@ -81,7 +81,7 @@ class Address:
         return f"http://{host}:{port}/{'study' if study else ''}{'?' if words else ''}{urlencode(words)}"
 
 
-def serve(store: SQLiteStore, address: Address, study: str | None, say: Callable[[str], None]) -> None:
+def serve(store: Source, address: Address, study: str | None, say: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
@@ -110,7 +110,7 @@ class _Ear:
 
 
 @contextmanager
-def beside(study: Study, store: SQLiteStore, address: Address, say: Callable[[str], None]) -> Iterator[None]:
+def beside(study: Study, store: Source, address: Address, say: Callable[[str], None]) -> Iterator[None]:
     """Serve the page from a thread while the block runs the study; it shows what the model says while it says it.
 
     Args:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_optimize.core.events import Event
     from llm_optimize.core.history import History
 
-__all__ = ["caps_of", "row", "standing"]
+__all__ = ["caps_of", "cut", "row", "standing"]
 
 _LONGEST = 300
 

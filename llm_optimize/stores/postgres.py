@@ -29,7 +29,7 @@ from llm_optimize.stores.postgres_leases import Leases
 from llm_optimize.stores.postgres_waiting import LOOK_AGAIN_S, Announcements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import psycopg
 
@@ -142,12 +142,28 @@ class PostgresStore:
         Raises:
             StoreError: the server has been away for longer than ``outage_s``.
         """
+        return bool(self.news(lambda: {study: after}, timeout))
 
-        def look(connection: psycopg.Connection) -> tuple[bool | None, float]:
-            rows = connection.execute(_LAST, (study,)).fetchall()
-            return any(last > after for _, last, _ in rows) or None, LOOK_AGAIN_S
+    def news(self, known: Callable[[], Mapping[str, int]], timeout: float | None = None) -> dict[str, int]:
+        """Return the studies that hold more than is known as soon as one does: the numbers of their last events.
 
-        return bool(self._announcements.until(look, timeout))
+        As :meth:`wait`, over one connection for all of them.
+
+        Args:
+            known: returns the studies to look at, with the last event known of each; called again before each look, so
+                they may change meanwhile. What it returns anew must have been read since: only writing is announced.
+            timeout: seconds; None waits until the store is closed.
+
+        Raises:
+            StoreError: the server has been away for longer than ``outage_s``.
+        """
+
+        def look(connection: psycopg.Connection) -> tuple[dict[str, int] | None, float]:
+            behind = known()
+            rows = connection.execute(_LASTS, (list(behind),)).fetchall()
+            return {name: last for name, last in rows if last > behind[name]} or None, LOOK_AGAIN_S
+
+        return self._announcements.until(look, timeout) or {}
 
     def studies(self) -> tuple[str, ...]:
         """Return the names of all studies, oldest first."""
@@ -290,6 +306,8 @@ _APPEND = "SELECT llm_optimize.append(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _ANNOUNCE = "SELECT llm_optimize.announce(%s)"
 
 _LAST = "SELECT id, last, token FROM llm_optimize.studies WHERE name = %s"
+
+_LASTS = "SELECT name, last FROM llm_optimize.studies WHERE name = ANY(%s::text[])"
 
 _READ = """
 SELECT seq, kind, body FROM llm_optimize.events WHERE study = %s AND seq > %s AND seq <= %s ORDER BY seq LIMIT %s

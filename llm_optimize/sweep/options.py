@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -11,9 +12,11 @@ from llm_optimize.sweep.wording import Language, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from llm_optimize.core.budget import Budget
+    from llm_optimize.core.study import Study
 
 __all__ = ["More", "Options", "options_of"]
 
@@ -33,6 +36,7 @@ class More(TypedDict, total=False):
     probe: bool | Sequence[str]
     improve_with: Any
     parallel: int
+    executor: Any
     seed: int
     budget: Budget | None
     store: Any
@@ -48,6 +52,8 @@ class More(TypedDict, total=False):
     verbose: bool
     closing: bool
     say: Callable[[str], None]
+    around: Callable[[Study], AbstractContextManager[None]]
+    noted: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,8 @@ class Options:
         probe: whether to find out first which fields have an effect; or the names of fields declared to have none.
         improve_with: a chat model that improves the prompt while an engine tunes the settings.
         parallel: requests in flight.
+        executor: where pairs are asked for and compared, as for :func:`llm_optimize.optimize.run`: the endpoint must
+            be reachable from there, and one at 127.0.0.1 is each machine's own.
         seed: of everything random.
         budget: caps on pairs (``evaluations``), tokens, dollars and seconds.
         store: as for :func:`llm_optimize.optimize.run`.
@@ -81,6 +89,8 @@ class Options:
         verbose: say the forecast and each pair.
         closing: say the ranking and the last lines as well.
         say: how.
+        around: called with the study; what it returns is open while the study runs.
+        noted: JSON values that are kept in the log beside the sweep's own.
     """
 
     inputs: Any = None
@@ -93,6 +103,7 @@ class Options:
     probe: bool | Sequence[str] = True
     improve_with: Any = None
     parallel: int = 1
+    executor: Any = None
     seed: int = 0
     budget: Budget | None = None
     store: Any = "auto"
@@ -108,6 +119,8 @@ class Options:
     verbose: bool = True
     closing: bool = True
     say: Callable[[str], None] = print
+    around: Callable[[Study], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
+    noted: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -16,6 +16,7 @@ from llm_optimize.errors import BadInput
 from llm_optimize.llm.embedding import OpenAIEmbedding
 from llm_optimize.llm.priced import Priced
 from llm_optimize.optimize import conclude
+from llm_optimize.parallel import as_executor, executing
 from llm_optimize.retrieval.cached import CachedEmbedding
 from llm_optimize.retrieval.lexical import LexicalEmbedding
 from llm_optimize.retrieval.opening import open_embedding
@@ -34,7 +35,7 @@ from llm_optimize.targets.probing import Finding, probe, probes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llm_optimize.core.protocols import ChatModel, EmbeddingModel, Store
+    from llm_optimize.core.protocols import ChatModel, EmbeddingModel, Executor, Store
     from llm_optimize.sweep.options import Options
     from llm_optimize.sweep.plan import Course, Plan
     from llm_optimize.sweep.space import Space
@@ -77,9 +78,13 @@ def carry_out(sweep: Sweep) -> SweepResult:
     ready = _Ready.of(sweep)
     ready.announce()
     rows = ready.rows()
-    study = ready.study(() if rows is None else (rows,))
+    with executing(sweep.options.executor) as executor:
+        study = ready.study(() if rows is None else (rows,), as_executor(executor, sweep.options.parallel))
+        with sweep.options.around(study):
+            ending = study.run()
+        concluded = conclude(study, ending)
     result = SweepResult(
-        conclude(study, study.run()), sweep.endpoint.name, sweep.endpoint.base_url, ready.space.varied_settings,
+        concluded, sweep.endpoint.name, sweep.endpoint.base_url, ready.space.varied_settings,
         ready.inputs, ready.findings, sweep.options.language,
     )  # fmt: skip
     if rows is not None:
@@ -174,13 +179,14 @@ class _Ready:
         rows.begin(event for _, event in self.store.read(self.name))
         return rows
 
-    def study(self, watchers: Sequence[Any]) -> Study:
+    def study(self, watchers: Sequence[Any], executor: Executor | None) -> Study:
         options, course = self.sweep.options, self.course
         lines = (Lines(words(options.language), options.say),) if options.verbose else ()
         parts: dict[str, Any] = {
             "store": self.store, "budget": options.budget, "parallel": options.parallel, "seed": options.seed,
-            "observers": (*lines, *watchers, *options.observers), "settings": {"sweep": self.settings()},
-            "noise": course.noise,
+            "observers": (*lines, *watchers, *options.observers),
+            "settings": {**options.noted, "sweep": self.settings()},
+            "noise": course.noise, "executor": executor,
         }  # fmt: skip
         if options.improve_with is not None:
             return joint_study(

@@ -47,6 +47,12 @@ def test_rejecting_and_injecting_change_a_resumed_study(cli, finished):
         (("--reject", "why", "1"), "'why' is no candidate's number"),
         (("--inject", "none.txt"), "--inject: none.txt cannot be read"),
         ((), "TEXT is empty"),
+        (("--pause",), "--pause: study 'task-1' is not running; `llm-optimize resume task-1` goes on with it"),
+        (("--stop",), "is not running"),
+        (("now", "--continue"), "TEXT does not go with --continue"),
+        (("--raise", "tokens"), "'tokens' raises no cap: give one of steps, evaluations, tokens, dollars, seconds"),
+        (("--raise", "steps=-1"), "raises no cap"),
+        (("--raise", "steps=5", "--stop"), "not allowed with argument"),
     ],
 )
 @pytest.mark.usefixtures("finished")
@@ -58,6 +64,28 @@ def test_what_cannot_be_is_refused_in_one_line(cli, words, said):
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert len(_events(cli)) == before
+
+
+def test_a_run_is_steered_from_another_terminal(cli, gate, gated_task):
+    """Paused, given more, continued and stopped while its scorer is at work; the log has each, and it ends by hand."""
+    begun, go = gate
+    with ScriptedServer(lambda body, index: f"```\n{'long' * (index + 2)}\n```") as server:
+        words = ("run", gated_task, "--model", f"{server.url}#scripted", "--max-steps", "1")
+        process = cli.start(*words)
+        assert begun.read_text() == "x"
+        for more in (("--pause",), ("--raise", "steps=9"), ("--continue",)):
+            done = cli("guide", "task-1", *more)
+            assert (done.returncode, done.stderr) == (0, "heeded from the next prompt on\n")
+        go.write_text("")
+        assert begun.read_text() == "x"  # a second step, for which there was no leave at first
+        assert cli("guide", "task-1", "--stop").returncode == 0
+        go.write_text("")
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out.strip() == "long" * 3
+    acts = [event.act for event in _events(cli) if type(event).__name__ == "Guided"]
+    assert acts == ["pause", "raise", "continue", "stop"]
+    assert "stopped by hand" in err
 
 
 def test_an_interactive_run_asks_on_stdin(cli):

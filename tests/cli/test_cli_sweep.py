@@ -70,17 +70,32 @@ def test_a_grid_from_the_command_line(cli, tmp_path):
         )  # fmt: skip
         done = cli(*words, "--budget-evals", 2)
         assert len(done.stdout.splitlines()) == 3
-        resumed = cli("resume", "one")
-        again = cli(*words)
+        refused = [cli("resume", "one", *more) for more in (("--ideas", 3), ("--serve", "--host", "0.0.0.0"))]
+        again = cli("resume", "one", "--budget-evals", 100, "--json")
         grid = [one for one in server.requests if one.body["messages"][0]["content"][:1] in "ab"]
     assert again.returncode == 0, again.stderr
-    assert resumed.returncode == 2
-    assert "give the same `llm-optimize sweep` again with --study one" in resumed.stderr
+    assert [one.returncode for one in refused] == [2, 2]
+    assert "--ideas: a sweep goes on as it was begun; leave it out" in refused[0].stderr
+    assert "other machines could steer the study" in refused[1].stderr
     rows = [json.loads(line) for line in again.stdout.splitlines()]
     assert len(rows) == 7
     assert rows[-1]["best"]["target"] == rows[0]["similarity"]
     assert len(grid) == 12
     assert (tmp_path / "here" / "results.jsonl").exists()
+
+
+def test_a_sweep_with_a_key_is_resumed_by_its_own_command(cli):
+    """A header may be a key: the log keeps neither it nor a proxy, and says so to who resumes."""
+    with ScriptedServer(Surface(), models=("m",)) as server:
+        words = (
+            "sweep", "--url", server.url, "--model", "m", "--prompt", "p", "--wanted", "w", "--no-probe", "--study",
+            "one", "--header", "X-Key=sesame",
+        )  # fmt: skip
+        assert cli(*words).returncode == 0
+        resumed = cli("resume", "one")
+    assert resumed.returncode == 2
+    assert "had --header, which no log keeps: give its `sweep` command again with --study" in resumed.stderr
+    assert b"sesame" not in (cli.folder / ".llm_optimize" / "studies.db").read_bytes()
 
 
 def test_all_failing_is_exit_code_one(cli):

@@ -84,6 +84,7 @@ def test_names_of_ones_own(load):
         ("STOP_SCORE = 'high'", ("STOP_SCORE is 'high'", "a number")),
         ("STOP_SCORE = float('nan')", ("STOP_SCORE is nan",)),
         ("PARALLEL = 0", ("PARALLEL is 0",)),
+        ("EXECUTOR = 'slurm://x'", ("EXECUTOR is 'slurm://x'", "processes[?workers=N]")),
         ("SEED = 1.5", ("SEED is 1.5",)),
         ("EVAL_TIMEOUT = 0", ("EVAL_TIMEOUT is 0", "above 0")),
         ("LAYOUT = 'tree'", ("LAYOUT is 'tree'", "'window', or 'epochs'")),

@@ -12,7 +12,7 @@ from pathlib import Path
 from llm_optimize import Draft, MaxSteps, MemoryStore, Problem, Proposal, Study
 from llm_optimize.parallel import evaluation_key
 
-__all__ = ["LoggingScorer", "Numbered", "began", "ended", "make_study", "within"]
+__all__ = ["LoggingScorer", "Numbered", "at", "began", "ended", "make_study", "within"]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,15 @@ def ended(path):
     return Counter(int(number) for what, number, _ in _lines(path) if what == "end")
 
 
+def at(path):
+    """The evaluations that processes are within now, by process, as far as the file knows."""
+    state = {int(pid): (what, int(number)) for what, number, pid in _lines(path)}
+    return {pid: number for pid, (what, number) in state.items() if what == "begin"}
+
+
 def within(path):
     """The processes that are within an evaluation now, as far as the file knows."""
-    state = {int(pid): what for what, _, pid in _lines(path)}
-    return [pid for pid, what in state.items() if what == "begin"]
+    return list(at(path))
 
 
 def make_study(scorer, executor, steps=10, **options):

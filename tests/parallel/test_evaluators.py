@@ -13,6 +13,7 @@ import pytest
 from evaluation_log import LoggingScorer, began, ended, make_study
 
 from llm_optimize import Budget, Evaluation, SQLiteStore, eval_utils, llm, optimize
+from llm_optimize.core.account import LOST
 from llm_optimize.core.metering import Scope
 from llm_optimize.core.scoring import evaluate
 from llm_optimize.errors import BadInput
@@ -74,15 +75,23 @@ class DiesBetween:
         return first + self.judge(text + "!")[0]
 
 
-def test_a_call_that_is_made_again_carries_the_same_key(workers, tmp_path):
-    """The worker dies between two paid calls; the second attempt is known to the endpoint, and counts once."""
-    with ScriptedServer(graded) as server:
-        one = make_study(DiesBetween(judge(server), str(tmp_path)), workers, 2)
+@pytest.mark.parametrize("spec", ["processes?workers=2", "dask://local?workers=2"])
+def test_a_call_that_is_made_again_carries_the_same_key(spec, tmp_path):
+    """The worker dies between two paid calls; the second attempt is known to the endpoint, and counts once.
+
+    An endpoint that does not know it again has charged the first attempt as well, of which nobody else can tell: the
+    log says what it may have cost.
+    """
+    with ScriptedServer(graded) as server, executing(spec) as executor:
+        one = make_study(DiesBetween(judge(server), str(tmp_path)), executor, 2)
         one.run()
         counts = server.counts()
     assert (counts["requests"], counts["repeats"], counts["charged"]) == (9, 3, 6)
-    assert one.last.usage.calls == 6
-    assert one.last.usage.tokens_in == counts["tokens_in"]
+    roles = one.last.account.by_role()
+    assert set(roles) == {"judge", LOST}
+    assert (roles["judge"].calls, roles["judge"].tokens_in) == (6, counts["tokens_in"])
+    assert (roles[LOST].calls, roles[LOST].estimated) == (0, True)
+    assert roles[LOST].tokens_in >= roles["judge"].tokens_in
 
 
 def test_a_cap_on_tokens_holds_on_the_workers(workers):

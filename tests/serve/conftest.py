@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import queue
 import re
+import signal
+import subprocess
+import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,11 +29,11 @@ class Longer:
 
 @dataclass
 class Page:
-    """A page that is served: its study, and where it is."""
+    """A page that is served: where it is, and its study, if this process runs it."""
 
-    study: Study
-    store: SQLiteStore
     url: str
+    study: Study | None = None
+    store: SQLiteStore | None = None
 
     @property
     def port(self):
@@ -78,6 +84,43 @@ def page_of(tmp_path_factory):
                 stop=stop or MaxSteps(3), **more)  # fmt: skip
             said = []
             with beside(study, reading, Address("127.0.0.1", 0, token), said.append):
-                yield Page(study, store, said[0])
+                yield Page(said[0], study, store)
 
     return opened
+
+
+@pytest.fixture
+def page_at():
+    """Asks a page that another process serves."""
+    return Page
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Starts the command in a process of its own; yields the process and the page's address."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "LLM_OPTIMIZE_"))}
+    env |= {"LLM_OPTIMIZE_NO_REQUESTS": "1", "PYTHONUNBUFFERED": "1"}
+
+    @contextmanager
+    def start(*words):
+        command = [sys.executable, "-m", "llm_optimize", *map(str, words)]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        lines = queue.SimpleQueue()
+        reading = threading.Thread(target=lambda: [lines.put(line) for line in process.stderr], daemon=True)
+        reading.start()
+        url = None
+        while url is None:
+            url = re.search(r"live page at (\S+)", lines.get(timeout=30))
+        try:
+            yield process, url[1]
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.wait(30)
+            reading.join()
+            process.stdout.close()
+            process.stderr.close()
+
+    return start

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import queue
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 from contextlib import contextmanager
 
 import pytest
+from helpers.gate import Gate
 
 from llm_optimize import Draft, MaxSteps, Problem, Proposal, SQLiteStore, Study
 from llm_optimize.core.events import Guided
@@ -78,53 +74,6 @@ def shot(page, name):
         page.screenshot(path=f"{SHOTS}/{name}.png")
 
 
-class Gate:
-    """Lets a scripted server answer as often as it was told to, and keeps count."""
-
-    def __init__(self, say):
-        self._say = say
-        self._open = threading.Semaphore(0)
-
-    def let(self, count):
-        for _ in range(count):
-            self._open.release()
-
-    def __call__(self, body, index):
-        assert self._open.acquire(timeout=60)
-        return self._say(index)
-
-
-@pytest.fixture
-def started(tmp_path):
-    """Starts the command in a process of its own; yields the process and the page's address."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "LLM_OPTIMIZE_"))}
-    env |= {"LLM_OPTIMIZE_NO_REQUESTS": "1", "PYTHONUNBUFFERED": "1"}
-
-    @contextmanager
-    def start(*words):
-        command = [sys.executable, "-m", "llm_optimize", *map(str, words)]
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        lines = queue.SimpleQueue()
-        reading = threading.Thread(target=lambda: [lines.put(line) for line in process.stderr], daemon=True)
-        reading.start()
-        url = None
-        while url is None:
-            url = re.search(r"live page at (\S+)", lines.get(timeout=30))
-        try:
-            yield process, url[1]
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-            process.wait(30)
-            reading.join()
-            process.stdout.close()
-            process.stderr.close()
-
-    return start
-
-
 def longer(index):
     return f"Hypothesis: longer is better, {HOSTILE}\n```\n{HOSTILE} {'long ' * (index + 2)}\n```"
 
@@ -172,7 +121,7 @@ def test_a_run_is_watched_and_guided(opened, started, tmp_path):
             page.get_by_role("button", name="Say it").click()
             expect(page.locator("#told")).to_contain_text("heeded from the next prompt on")
             expect(page.locator("#said li")).to_have_text("mind the gap </script>")
-            expect(page.locator("#feed li.say .line")).to_have_text("guidance: mind the gap </script>")
+            expect(page.locator("#feed li.say .line")).to_have_text("mind the gap </script>")
             page.locator("#mine").fill("a text of my own, which is rather long, longer than all of the others so far, "
                 "and without a single word that means harm to a page, however it may be read")  # fmt: skip
             page.get_by_role("button", name="Evaluate it").click()
@@ -218,6 +167,90 @@ def test_a_run_is_paused_continued_given_more_and_stopped(opened, started, tmp_p
         assert log(tmp_path)[-1].reason == "stopped by hand"
 
 
+def test_candidates_are_decided_about(opened, started, tmp_path):
+    """Pinned and unpinned, rejected with a reason that the next request holds, and accepted, which ends the run."""
+    gate = Gate(longer)
+    with ScriptedServer(gate) as server, run(started, tmp_path, server, "--max-steps", "9") as (process, url):
+        with opened(url, lost=True) as page:
+            gate.let(2)
+            expect(page.locator("#feed li.told")).to_have_count(3)
+            page.locator("#feed li.told button", has_text="#1").click()
+            expect(page.locator("#detail .acts")).to_be_visible()
+            page.locator("#detail .acts button", has_text="Pin").click()
+            expect(page.locator("#tiles")).to_contain_text("pinned: #1")
+            page.keyboard.press("Escape")
+            expect(page.locator("#detail")).to_be_hidden()
+            page.get_by_role("button", name="Unpin").click()
+            expect(page.locator("#feed li.unpin")).to_have_count(1)
+            expect(page.locator("#unpin")).to_be_hidden()
+            reject(page, 2, "it is </script> spam")
+            page.locator("#which").fill("7")
+            page.locator("#decide button[value=accept]").click()
+            expect(page.locator("#told")).to_contain_text("candidate 7 is unknown to this study")
+            gate.let(2)
+            expect(page.locator("#feed li.told")).to_have_count(5)
+            page.locator("#which").fill("1")
+            page.locator("#decide button[value=accept]").click()
+            expect(page.locator("#feed li.accept")).to_have_count(1)
+            gate.let(1)
+            expect(page.locator("#feed li.stopped .line")).to_contain_text("accepted by hand: candidate #1")
+        assert process.wait(30) == 0
+        heeded = ["rejected it: it is </script> spam" in prompt for prompt in prompts(server)]
+        assert heeded.index(True) == 3  # the third was under way
+    rejected = [event for event in log(tmp_path) if isinstance(event, Guided) and event.act == "reject"]
+    assert [(event.candidate_id, event.text) for event in rejected] == [(2, "it is </script> spam")]
+
+
+def reject(page, number, why):
+    """By keyboard alone, from the candidate's drawer."""
+    page.locator("#feed li.told button", has_text=f"#{number}").focus()
+    page.keyboard.press("Enter")
+    page.locator("#detail .acts button", has_text="Reject").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type(why)
+    shot(page, "reject")
+    page.keyboard.press("Enter")
+    expect(page.locator("#feed li.reject .line")).to_have_text(f"candidate #{number} was rejected by hand: {why}")
+    expect(page.locator("#detail .rejecting")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.locator("#detail")).to_be_hidden()
+
+
+def test_what_is_not_there_is_said(opened, started, tmp_path):
+    """An empty store says how to begin, an unknown study where the others are, a page without its token what to do."""
+    path = tmp_path / "s.db"
+    SQLiteStore(path).close()
+    with started("serve", "--store", path, "--port", "0", "--token", "sixteen-characters") as (_, url):
+        with opened(url.split("?")[0], lost=True) as page:
+            expect(page.locator("h2")).to_have_text("This page needs its token")
+        with opened(url, lost=True) as page:
+            expect(page.locator("#none")).to_contain_text("llm-optimize run task.py")
+            page.goto(url.split("?")[0] + "study?study=none")
+            expect(page.locator("h2")).to_have_text("There is no such study")
+            page.get_by_role("link", name="All studies").first.click()
+            expect(page.locator("h1")).to_have_text("Studies")
+
+
+def test_a_narrow_screen_is_enough(browser, started, tmp_path):
+    """On a telephone nothing is wider than the screen, and the name is legible."""
+    path = tmp_path / "s.db"
+    with SQLiteStore(path) as store:
+        Study(
+            Problem("be long", start="x"), Longer(), len, store=store, name="a-long-name-of-a-study", stop=MaxSteps(3)
+        ).run()
+    with started("serve", "--store", path, "--port", "0") as (_, url):
+        page = browser.new_page(viewport={"width": 360, "height": 740})
+        for place in ("", "study?study=a-long-name-of-a-study"):
+            page.goto(url + place)
+            expect(page.locator("#link")).to_have_text("connected")
+            if place:
+                expect(page.locator("#report[aria-busy=false] #summary")).to_be_visible()
+            shot(page, f"narrow{len(place)}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360
+            assert page.locator("h1").bounding_box()["height"] < 60
+        page.close()
+
+
 def log(tmp_path):
     with SQLiteStore(tmp_path / ".llm_optimize" / "studies.db") as store:
         return [event for _, event in store.read("<b>mine</b>")]
@@ -237,14 +270,17 @@ def test_a_page_that_lost_its_connection_catches_up(opened, started, tmp_path):
         before = len(list(store.read("demo")))
         with started("serve", "demo", "--store", path, "--port", "0") as (process, url), opened(url, lost=True) as page:
             expect(page.locator("#feed li")).to_have_count(before)
-            expect(page.locator("#state")).to_have_text("ended: max_steps: 5 steps are done")
+            expect(page.locator("#state")).to_have_text("ended")
+            expect(page.locator("#ending")).to_contain_text(
+                "Ended: max_steps: 5 steps are done. llm-optimize resume demo"
+            )
             process.kill()
             expect(page.locator("#link")).to_have_text("connection lost, trying again")
             Study(Problem("be long", start="x"), Longer(), len, store=store, name="demo", stop=MaxSteps(25)).run()
             total = len(list(store.read("demo")))
             port = re.search(r":(\d+)/", url)[1]
             with started("serve", "demo", "--store", path, "--port", port):
-                expect(page.locator("#link")).to_have_text("live")
+                expect(page.locator("#link")).to_have_text("connected")
                 expect(page.locator("#feed li")).to_have_count(total)
                 shown = page.locator("#feed li").evaluate_all("(all) => all.map((one) => +one.dataset.seq)")
                 assert shown == list(range(total, 0, -1))

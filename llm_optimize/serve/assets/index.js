@@ -1,16 +1,16 @@
 // All studies of the store side by side, each with where it stands.
 "use strict";
-const states = { running: "good", stopped: "", killed: "warn" };
-const LARGE = 20000;  // evaluations; the curve of a larger study is on its own page
+const states = { running: ["running", "good"], stopped: ["ended", ""], killed: ["not running", "warn"] };
+const LARGE = 10000;  // evaluations; the curve of a larger study is on its own page
 const curves = new Map();  // by name: [evaluations that it shows, its points]
 function small(points) {
   const values = points.filter((value) => value !== null);
   if (values.length < 2) return make("div", { class: "curve" });
-  const low = Math.min(...values), high = Math.max(...values), x = (place) => (place / (points.length - 1)) * 300, y = (value) => 56 - (high > low ? (value - low) / (high - low) : 0) * 52;
+  const low = Math.min(...values), high = Math.max(...values), x = (place) => (place / points.length) * 300, y = (value) => 56 - (high > low ? (value - low) / (high - low) : 0) * 52;
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   let way = "";
   points.forEach((value, place) => { if (value !== null) way += way ? `H${x(place).toFixed(1)}V${y(value).toFixed(1)}` : `M${x(place).toFixed(1)} ${y(value).toFixed(1)}`; });
-  path.setAttribute("d", way);
+  path.setAttribute("d", `${way}H300`);
   path.setAttribute("class", "curve");
   for (const [name, value] of [["viewBox", "0 0 300 60"], ["preserveAspectRatio", "none"], ["class", "curve"], ["role", "img"], ["aria-label", `best score from ${number(values[0])} to ${number(values[values.length - 1])}`]]) svg.setAttribute(name, value);
   svg.append(path);
@@ -39,9 +39,9 @@ async function drawCurves() {
 setInterval(drawCurves, 3000);
 
 function card(study) {
-  const facts = [["best", number(study.best)], ["evaluations", number(study.trials)], ["latest", clock(study.updated)]];
+  const facts = [["best", number(study.best)], ["evaluations", number(study.trials)], ["latest", when(study.updated)]];
   return make("a", { class: "card study", "data-name": study.name, href: `/study?study=${encodeURIComponent(study.name)}` },
-    make("div", { class: "parthead" }, make("b", { dir: "auto", class: "studyname" }, study.name), make("span", { class: `chip ${states[study.state] || ""}` }, study.state), study.here && make("span", { class: "chip good" }, "here")),
+    make("div", { class: "parthead" }, make("b", { dir: "auto", class: "studyname" }, study.name), make("span", { class: `chip ${states[study.state][1]}` }, states[study.state][0]), study.here && make("span", { class: "chip good", title: "this page is served by the process that runs it" }, "here")),
     make("dl", { class: "facts" }, facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
     curves.has(study.name) ? small(curves.get(study.name)[1]) : make("div", { class: "curve" }),
     make("p", { class: "small", dir: "auto" }, study.reason));

@@ -2,10 +2,11 @@
 "use strict";
 const study = new URLSearchParams(location.search).get("study");
 const query = study === null ? "" : `study=${encodeURIComponent(study)}&`;
-const FEED = 200, SHOWN = 20000, LARGE = 50000;  // a report of more evaluations is drawn on demand only
+const FEED = 200, SHOWN = 20000, LARGE = 50000;  // a report of more evaluations is drawn once, and again on demand
 let last = 0;        // number of the last event that was taken in
 let drawnTo = 0;     // number of the last event that the report shows
 let standing = null, stoodAt = 0;
+let reading = false; // whether the server is still reading a long log
 let drawn = null;    // the report's own functions, for the state that is shown
 
 // --- the report -----------------------------------------------------------------------------------------------------
@@ -18,9 +19,9 @@ function isBeingRead() {
 async function refresh(force) {
   if (asking || (drawnTo >= last && drawn) || (!force && Date.now() < askedAt + rest)) return;
   const large = standing && standing.spent.evaluations > LARGE;
-  if (!force && (large || (drawn && isBeingRead()))) {
+  if (!force && (reading || (large && drawn) || (drawn && isBeingRead()))) {
     $("stale").hidden = false;
-    $("stale").firstElementChild.textContent = large && !drawn ? `The report of ${number(standing.spent.evaluations)} evaluations is long and takes a while.` : `${last - drawnTo} new event${last - drawnTo === 1 ? "" : "s"} since this report was drawn.`;
+    $("stale").firstElementChild.textContent = reading ? "The report comes when the log has been read." : `${last - drawnTo} new event${last - drawnTo === 1 ? "" : "s"} since this report was drawn.`;
     return;
   }
   asking = true;
@@ -28,7 +29,7 @@ async function refresh(force) {
   try {
     const answer = await fetch(`/api/report?${query}`);
     if (answer.ok) draw(await answer.json());
-    else if (!drawn) tell((await answer.json()).error, true);
+    else if (!drawn) unavailable(answer.status, (await answer.json()).error);
   } catch { /* the connection is lost, which its chip says; the next event asks again */ }
   asking = false;
   askedAt = Date.now();
@@ -65,9 +66,15 @@ function dress(drawer) {
   new MutationObserver(() => {
     const head = drawer.querySelector(".drawerhead");
     if (!head || head.querySelector(".acts")) return;
-    const id = Number($("detail-title").textContent.split("#")[1]);
-    const act = (name, label) => make("button", { type: "button", class: "button small", onclick: () => say(name, { candidate: id }) }, label);
-    head.querySelector(".grow").after(make("span", { class: "group acts" }, act("pin", "Pin"), act("accept", "Accept"), act("reject", "Reject")));
+    const id = Number($("detail-title").textContent.split("#")[1]), pinned = standing && standing.pinned === id;
+    const act = (name, label) => make("button", { type: "button", class: "button small", onclick: () => say(name, { candidate: name === "unpin" ? null : id }) }, label);
+    const why = make("input", { type: "text", maxlength: 2000, "aria-label": `Why #${id} is rejected`, placeholder: "why; the model is told" });
+    const hide = () => { form.hidden = true; open.setAttribute("aria-expanded", "false"); open.focus(); };
+    const form = make("form", { class: "rejecting", hidden: true, onsubmit: async (event) => { event.preventDefault(); if (await say("reject", { candidate: id, text: why.value })) hide(); } },
+      why, make("button", { type: "submit", class: "button small danger" }, `Reject #${id}`), make("button", { type: "button", class: "button small", onclick: hide }, "Cancel"));
+    const open = make("button", { type: "button", class: "button small", "aria-expanded": "false", onclick: () => { form.hidden = !form.hidden; open.setAttribute("aria-expanded", String(!form.hidden)); if (!form.hidden) why.focus(); } }, "Reject…");
+    head.querySelector(".grow").after(make("span", { class: "group acts" }, act(pinned ? "unpin" : "pin", pinned ? "Unpin" : "Pin"), act("accept", "Accept"), open));
+    head.after(form);
   }).observe(drawer, { childList: true });
 }
 themed.push(() => { if (drawn) for (const chart of drawn.charts) chart.draw(); });
@@ -76,9 +83,12 @@ setInterval(() => refresh(false), 1000);
 
 // --- events ---------------------------------------------------------------------------------------------------------
 const KINDS = { told: "scored", retold: "scored again", proposed: "proposed", opened: "opened", stopped: "stopped", say: "guidance" };
+// The line as a person reads it beside number and kind, which it repeats.
+const told = (line) => line.replace(/^#\d+ (scored( again)? |failed( again)? )?/, "").replace(/^guidance: /, "");
 function entry(row) {
+  const failed = row.score === null && (row.kind === "told" || row.kind === "retold");
   const ids = row.ids.map((id) => make("button", { type: "button", class: "link", onclick: () => openCandidate(id) }, `#${id}`));
-  return make("li", { "data-seq": row.seq, class: row.kind }, make("span", { class: "small" }, clock(row.at)), make("b", {}, KINDS[row.kind] || row.kind), ids.slice(0, 5), make("span", { dir: "auto", class: "line" }, row.line));
+  return make("li", { "data-seq": row.seq, class: row.kind }, make("span", { class: "small" }, clock(row.at)), make("b", { class: failed ? "bad" : "" }, failed ? "failed" : KINDS[row.kind] || row.kind), ids.slice(0, 5), make("span", { dir: "auto", class: "line", title: row.line }, told(row.line)));
 }
 function openCandidate(id) {
   $("which").value = id;
@@ -89,6 +99,7 @@ function takeEvent(row) {
   if (row.seq <= last) return;  // seen: a server that was asked twice
   last = row.seq;
   const feed = $("feed");
+  $("nofeed").hidden = true;
   feed.prepend(entry(row));
   while (feed.childElementCount > FEED) feed.lastElementChild.remove();
 }
@@ -98,15 +109,19 @@ const CAPS = { steps: "Steps", evaluations: "Evaluations", tokens: "Tokens", dol
 function tile(name, used, cap) {
   const show = name === "seconds" ? span : name === "dollars" ? (value) => (value ? "$" + number(value, 3) : "–") : number;
   const meter = cap ? make("progress", { max: cap, value: Math.min(used, cap), "aria-label": `${CAPS[name]}: ${show(used)} of ${show(cap)}` }) : null;
-  return make("div", { class: "tile" }, make("div", { class: "label" }, CAPS[name]), make("div", { class: "value" }, show(used)), make("div", { class: "under" }, cap ? `of ${show(cap)}` : "no cap known", meter));
+  return make("div", { class: "tile" }, make("div", { class: "label" }, CAPS[name]), make("div", { class: "value" }, show(used)), make("div", { class: "under" }, cap ? `of ${show(cap)}` : "no cap", meter));
 }
 function takeStanding(now) {
   standing = now;
+  reading = false;
   stoodAt = Date.now();
   const running = now.state === "running", paused = running && now.paused && !now.stopping;
-  const [words, kind] = paused ? ["paused", "warn"] : running ? (now.stopping ? ["stopping", "warn"] : ["running", "good"]) : now.reason !== null ? [`ended: ${now.reason}`, ""] : ["not running; a resume goes on", "warn"];
+  const [words, kind] = paused ? ["paused", "warn"] : running ? (now.stopping ? ["stopping", "warn"] : ["running", "good"]) : now.reason !== null ? ["ended", ""] : ["not running", "warn"];
   $("state").textContent = words;
   $("state").className = `chip ${kind}`;
+  $("state").title = words;
+  ended(now, running);
+  $("silent").textContent = running ? (now.here ? "The model has not said anything yet." : "Another process runs this study: it alone hears the model speak. Proposals appear below as they are made.") : "The study is not running.";
   $("pause").disabled = $("stop").disabled = !running || now.stopping;
   $("pause").textContent = paused ? "Continue" : "Pause";
   const best = make("div", { class: "tile lead" }, make("div", { class: "label" }, "Best score"), make("div", { class: "value" }, number(now.best_score)),
@@ -120,8 +135,29 @@ function takeStanding(now) {
     if (caps.includes(before)) select.value = before;
   }
   $("nocaps").hidden = caps.length > 0;
+  $("caprow").hidden = !caps.length;
   for (const part of $("raise").querySelectorAll("select, input, button")) part.disabled = !caps.length;
   $("to").placeholder = caps.length ? `more than ${number(now.caps[select.value])}` : "";
+}
+
+function ended(now, running) {
+  const again = make("code", {}, `llm-optimize resume ${/^[\w.-]+$/.test($("name").textContent) ? $("name").textContent : "NAME"}`);
+  $("ending").hidden = running;
+  if (!running) $("ending").replaceChildren(now.reason !== null ? `Ended: ${now.reason}. ` : "It is not running, and no end was written: its process was killed. ", again, " goes on with it.");
+}
+function takeReading(now) {
+  reading = true;
+  $("state").textContent = `reading the log: ${number(now.events)} events`;
+  $("state").className = "chip warn";
+}
+// The study cannot be shown: there is none of that name, or the store cannot be read.
+function unavailable(status, words) {
+  if (status !== 400 || last) { tell(words, true); return; }
+  connection.close();
+  asking = true;  // and never again
+  $("state").textContent = "not found";
+  $("link").remove();
+  $("main").replaceChildren(make("section", { class: "card" }, make("h2", {}, "There is no such study"), make("p", {}, words), make("a", { href: "/" }, "All studies")));
 }
 
 setInterval(() => {  // the clock goes on between two events
@@ -190,7 +226,7 @@ $("copybest").addEventListener("click", () => {
   if (place >= 0) { $("mine").value = drawn.D.texts[drawn.D.trials.text[place]]; $("mine").focus(); } else tell("The report has no best candidate yet.", true);
 });
 formSays("raise", async () => { if (await say("raise", { text: `${$("cap").value}=${$("to").value}` })) $("to").value = ""; });
-$("cap").addEventListener("change", () => standing && takeStanding(standing));
+$("cap").addEventListener("change", () => { if (standing) $("to").placeholder = `more than ${number(standing.caps[$("cap").value])}`; });
 $("pause").addEventListener("click", () => say(standing && standing.paused ? "continue" : "pause"));
 let sure = 0;
 $("stop").addEventListener("click", () => {
@@ -201,12 +237,14 @@ $("stop").addEventListener("click", () => {
   sure = setTimeout(() => { delete $("stop").dataset.sure; $("stop").textContent = "Stop"; }, 4000);
 });
 
+let connection = null;
 async function begin() {
   const known = await fetch("/api/studies").then((answer) => answer.json()).catch(() => ({ only: null }));
   const name = study === null ? known.only || "" : study;
   $("name").textContent = name;
   document.title = `${name}: live`;
-  if (known.only !== null) $("home").removeAttribute("href");
-  follow(() => `/api/events?${query}after=${last}`, { log: takeEvent, standing: takeStanding, speech: takeSpeech });
+  if (known.only !== null) $("home").removeAttribute("href"); else $("all").hidden = false;
+  connection = follow(() => `/api/events?${query}after=${last}&most=${FEED}`, { log: takeEvent, standing: takeStanding, speech: takeSpeech, reading: takeReading });
+  setTimeout(() => refresh(false), 300);
 }
 begin();
