@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 KINDS = ("owner", "worker", "sandbox", "model", "stop", "database")
 OVERLAP = 0.4  # of the faults that are dealt without waiting for what the one before leads to
 LONGEST_S = 0.08  # of the random while after something was seen
+ATTEMPTS = 50  # at a fault: there may be no such process at this moment
 _PATIENT = 5  # sessions that end by an error, without a fault in between
 CAPS = ({"evaluations": 40, "tokens": None}, {"evaluations": None, "tokens": 40_000})  # in turn
 
@@ -54,13 +55,15 @@ class Campaign:
         self._dice = dice
         self._moments: list[Moment] = []
         self._idle = 0
+        self._over = False
 
     def run(self, faults: Sequence[str]) -> None:
         """Deal the faults, in this order, and let the last study come to its end."""
         try:
             self._next_study()
             for kind in faults:
-                within(f"a victim for {kind}", lambda kind=kind: self._deal(kind))
+                if not any(self._deal(kind) for _ in range(ATTEMPTS)):
+                    raise Hang(f"no victim for {kind} in {ATTEMPTS} attempts")
             within("the last study's end", self._is_over)
             self._look_at_study()
         except Hang as hang:
@@ -72,7 +75,7 @@ class Campaign:
 
     def _next_study(self) -> None:
         number = self.proof.studies
-        self._moments = []
+        self._moments, self._over = [], False
         caps = CAPS[(number + self.ground.variant.database) % len(CAPS)]
         self.ground.begin(f"study-{number + 1}", **caps)
 
@@ -156,14 +159,15 @@ class Campaign:
 
     def _is_over(self) -> bool:
         """Return whether the study has come to its end and all its owners have ended."""
-        if not self._note_statuses():
-            return False
+        if self._over or not self._note_statuses():
+            return self._over
         for owner in self.ground.owners:  # on PostgreSQL the other one sees that nothing is left to do
             try:
                 owner.wait(PATIENCE_S)
             except TimeoutError:
                 raise Hang("an owner does not see that the study is over") from None
         self.ground.owners.clear()
+        self._over = True
         return True
 
     def _look_at_study(self) -> None:
