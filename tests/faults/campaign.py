@@ -62,8 +62,7 @@ class Campaign:
         try:
             self._next_study()
             for kind in faults:
-                if not any(self._deal(kind) for _ in range(ATTEMPTS)):
-                    raise Hang(f"no victim for {kind} in {ATTEMPTS} attempts")
+                self._insist(kind)
             within("the last study's end", self._is_over)
             self._look_at_study()
         except Hang as hang:
@@ -78,6 +77,10 @@ class Campaign:
         self._moments, self._over = [], False
         caps = CAPS[(number + self.ground.variant.database) % len(CAPS)]
         self.ground.begin(f"study-{number + 1}", **caps)
+
+    def _insist(self, kind: str) -> None:
+        if not any(self._deal(kind) for _ in range(ATTEMPTS)):
+            raise Hang(f"no victim for {kind} in {ATTEMPTS} attempts")
 
     def _deal(self, kind: str) -> bool:
         """Deal one fault at a random moment; return whether it was dealt."""
