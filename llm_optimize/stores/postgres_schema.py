@@ -199,7 +199,33 @@ BEGIN
 END $$;
 """
 
-STEPS: Sequence[str] = (_TABLES + _FUNCTIONS, _FOLDS)
+_CLOCK_SET_BACK = """
+ALTER TABLE llm_optimize.studies ADD COLUMN lease_s double precision;
+
+-- As before, but for the server's clock: set back, it would leave a lease that ends when the clock is where it was. No
+-- lease ends later than its length from now: an owner that lives renews it by then, one that is dead is replaced.
+CREATE OR REPLACE FUNCTION llm_optimize.claim(
+    p_study text, p_token uuid, p_lease_s double precision, p_pid integer, p_host text
+) RETURNS TABLE (pid integer, host text, since double precision, seconds double precision) LANGUAGE plpgsql AS $$
+DECLARE
+    mine llm_optimize.studies := llm_optimize.locked(p_study);
+    present timestamptz := clock_timestamp();
+    ends timestamptz := least(mine.lease_until, present + make_interval(secs => mine.lease_s));
+BEGIN
+    IF mine.token IS NOT NULL AND mine.token <> p_token AND ends > present THEN
+        UPDATE llm_optimize.studies AS one SET lease_until = ends WHERE one.id = mine.id AND one.lease_until > ends;
+        RETURN QUERY SELECT mine.pid, mine.host, extract(epoch FROM mine.since)::double precision,
+            extract(epoch FROM ends - present)::double precision;
+        RETURN;
+    END IF;
+    UPDATE llm_optimize.studies AS one SET
+        token = p_token, pid = p_pid, host = p_host, since = present, lease_s = p_lease_s,
+        lease_until = present + make_interval(secs => p_lease_s)
+    WHERE one.id = mine.id;
+END $$;
+"""
+
+STEPS: Sequence[str] = (_TABLES + _FUNCTIONS, _CLOCK_SET_BACK, _FOLDS)
 """Every step, oldest first; a database's version is the number of steps it has taken."""
 
 

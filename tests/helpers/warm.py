@@ -55,6 +55,11 @@ class Session:
         """The exit status; negative: the signal that ended it; None: it runs."""
         return self._process.exitcode
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def poll(self) -> int | None:
         """Return ``returncode``."""
         return self._process.exitcode

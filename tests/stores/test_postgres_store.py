@@ -14,7 +14,7 @@ import pytest
 
 from llm_optimize.core.events import Guided, Opened, Proposed, Retold, Told
 from llm_optimize.core.types import Candidate, Evaluation, Problem
-from llm_optimize.errors import BadInput, StoreError, StoreTooNew
+from llm_optimize.errors import BadInput, StoreError, StoreTooNew, StudyOwned
 from llm_optimize.stores import PostgresStore, SQLiteStore, Timing, open_store
 from llm_optimize.stores.postgres_schema import STEPS
 from llm_optimize.testing.store_contract import StoreContract, sample_events
@@ -188,6 +188,19 @@ class TestSchema:
         execute(address, "UPDATE llm_optimize.schema_version SET version = 99")
         with pytest.raises(StoreTooNew, match=rf"schema 99, known here up to {len(STEPS)}\).*upgrade"):
             PostgresStore(address)
+
+    def test_an_older_schema_takes_the_steps_that_it_lacks(self, address):
+        """A database of the first version is brought up to date, and who owned a study there goes on owning it."""
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(STEPS[0])
+        execute(address, "UPDATE llm_optimize.schema_version SET version = 1")
+        execute(address, "SELECT * FROM llm_optimize.claim('study', gen_random_uuid(), 3600, 1, 'elsewhere')")
+        with PostgresStore(address) as store:
+            with pytest.raises(StudyOwned, match="process 1 on elsewhere"):
+                store.claim("study")
+            store.release_stale("study")
+            store.claim("study")
+            assert store.append("study", Guided("as before")) == 1
 
     def test_foreign_schema_is_refused(self, address):
         """A schema of the same name that another program made is not written to."""
