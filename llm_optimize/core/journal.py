@@ -7,11 +7,12 @@ import logging
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from llm_optimize.core.account import Account
 from llm_optimize.core.clock import SYSTEM, Clock, Steady
 from llm_optimize.core.events import Opened, Proposed, Retold, Stopped, Told
 from llm_optimize.core.folding import LEAST, Folding
 from llm_optimize.core.history import History
-from llm_optimize.core.metering import Scope
+from llm_optimize.core.metering import ROLES, Scope
 from llm_optimize.core.protocols import ExchangeLog, Listener, Ownable, ReplyLog
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BadInput
@@ -153,9 +154,17 @@ class Journal:
         try:
             self.refresh()  # an interrupt may have come between an event's write and its fold
             unfinished = {name: scope.account for name, scope in self._scopes.items() if scope.account.rows}
-            self.record(Stopped(reason, self.now(), unfinished))
+            self.record(Stopped(reason, self.now(), self._left() | unfinished))
         finally:
             self._release()
+
+    def _left(self) -> dict[str, Account]:
+        """Return the cost of what a killed session has paid for and this one did not need."""
+        known = self.history.unfinished
+        return {
+            unit: known.get(unit, Account()).completed(usage, ROLES[unit.partition("/")[0]])
+            for unit, usage in self.unlogged().items()
+        }
 
     def shows(self, unit: str) -> bool:
         """Return whether the log shows what became of a unit of work that was begun."""

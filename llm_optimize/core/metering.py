@@ -26,13 +26,25 @@ if TYPE_CHECKING:
     from llm_optimize.core.history import History
     from llm_optimize.core.protocols import ReplyLog
 
-__all__ = ["CHOSEN", "Scope", "SpendGuard", "acting_as", "counting", "current_clock", "current_scope", "entered"]
+__all__ = [
+    "CHOSEN",
+    "ROLES",
+    "Scope",
+    "SpendGuard",
+    "acting_as",
+    "counting",
+    "current_clock",
+    "current_scope",
+    "entered",
+]
 
 CHOSEN = "chosen/"
 """Entries of the reply log under this say what a unit of work chose before its first call: a resume chooses the same,
 so that it asks who was asked, and finds the replies that were paid."""
 
-_ROLES = {"proposal": "proposer", "evaluation": "scorer", "retest": "scorer"}
+ROLES = {"proposal": "proposer", "evaluation": "scorer", "retest": "scorer"}
+"""Who spends, by kind of unit of work, unless a model says whose its calls are."""
+
 _COUNTED: ContextVar[list[str] | None] = ContextVar("llm_optimize_counted", default=None)
 _ACTING: ContextVar[str] = ContextVar("llm_optimize_acting", default="")
 _SCOPE: ContextVar[Scope | None] = ContextVar("llm_optimize_scope", default=None)
@@ -99,7 +111,7 @@ class Scope:
         """The study's: what waits inside the unit waits by it."""
         self._hear = hear
         self._account = Account()
-        self._role = _ROLES.get(name.partition("/")[0], "")
+        self._role = ROLES.get(name.partition("/")[0], "")
         self._seen: dict[str, int] = {}
         self._lock = threading.Lock()
 

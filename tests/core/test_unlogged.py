@@ -79,3 +79,21 @@ def test_replies_of_logged_units_are_not_read(journal):
     opened.store.handed = 0
     assert opened.unlogged() == {}
     assert opened.store.handed < 4000
+
+
+def test_a_session_that_ends_counts_what_a_killed_one_had_paid(journal):
+    """A reply that the study has no more use for is on its account, once, and off it again when its unit is logged."""
+    opened = journal(5)
+    store = opened.store
+    store.remember_all("study", {"proposal/5/ask-0": reply(30), "proposal/5/ask-1": reply(12)})
+    opened.close("no room for another")
+    for _ in range(2):
+        again = Journal(store, "study")
+        again.open(PROBLEM, 0, {})
+        assert again.history.usage == Usage(2, 42)
+        assert again.history.account.by_role() == {"proposer": Usage(2, 42)}
+        again.close("as before")
+    last = Journal(store, "study")
+    last.open(PROBLEM, 0, {})
+    last.record(Proposed((Candidate(5, "text 5"),), Usage(2, 42), 5, at=9.0))
+    assert last.history.usage == Usage(2, 42)

@@ -200,7 +200,8 @@ def totals(campaigns: list[Campaign]) -> bool:
     print(f"model: {whole.charged} calls and {whole.tokens} tokens charged; {whole.lost_tokens} for what broke off")
     for text, times in ended.most_common():
         print(f"  {times} sessions ended by: {text[:110]}")
-    print(f"begun again by an owner that had only been stopped: {whole.woken}; charged and in no log: {whole.unbooked}")
+    print(f"begun again by an owner that had only been stopped: {whole.woken}")
+    print(f"charged for replies that died with their owner and were not needed again: {whole.unheard} calls")
     print(f"lost {whole.lost}, double {whole.double}, begun with an outcome on disk {whole.begun_again}")
     print(
         f"wrong scores {whole.wrong}, tokens that log and server differ by {whole.money}, caps passed {whole.over_cap}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from noting_scorer import notes
 from llm_optimize import Evaluation, History
 from llm_optimize.core.account import LOST
 from llm_optimize.core.events import Proposed, Told
+from llm_optimize.core.metering import ROLES
 
 if TYPE_CHECKING:
     from ground import Ground
@@ -41,7 +43,8 @@ class Proof:
     charged: int = 0
     tokens: int = 0
     lost_tokens: int = 0
-    unbooked: int = 0
+    unheard: int = 0
+    unheard_tokens: int = 0
     woken: int = 0
     lost: int = 0
     double: int = 0
@@ -82,7 +85,7 @@ def proof(ground: Ground, moments: list[Moment]) -> Proof:
     found.sessions = sum(type(event).__name__ == "Opened" for _, event in log)
     _count(found, log, candidates, told)
     _begun(found, ground, moments)
-    _paid(found, log, charges(ground.books)[ground.charged_before :], {one.text.strip() for one in candidates})
+    _paid(found, ground, log, _most_unheard(ground, moments))
     if order.evaluations is not None and len(told) > order.evaluations:
         found.over_cap += 1
         found.notes.append(f"{study}: {len(told)} evaluations of {order.evaluations}")
@@ -125,18 +128,41 @@ def _begun(found: Proof, ground: Ground, moments: list[Moment]) -> None:
             found.notes += [f"begun with an outcome on disk, after {one.kind}: {note}" for note in again]
 
 
-def _paid(found: Proof, log: list, charged: list[dict], texts: set[str]) -> None:
-    """The log's costs are the server's charges, each key once."""
+def _most_unheard(ground: Ground, moments: list[Moment]) -> int:
+    """Return how many replies can have died on their way with an owner that was killed or fenced off."""
+    faults = sum(one.study == ground.order.study and one.kind in {"owner", "stop"} for one in moments)
+    return faults * ground.order.parallel
+
+
+def _paid(found: Proof, ground: Ground, log: list, most_unheard: int) -> None:
+    """The log's costs are the server's charges, each key once.
+
+    A reply that was charged and died on its way with its owner is asked for again under the same key, unless the study
+    has no more use for it: then nobody here can know of it. Such charges are counted apart.
+    """
     history = History.empty()
     for _, event in log:
         history = history.after(event)
+    charged = charges(ground.books)[ground.charged_before :]
     found.charged = len(charged)
-    found.unbooked = sum(line["text"].strip("`\n") not in texts for line in charged)
     found.double += len(charged) - len({line["key"] for line in charged})
     lost = history.account.by_role().get(LOST)
     found.lost_tokens = lost.tokens if lost else 0
     found.tokens = history.usage.tokens - found.lost_tokens
-    server = sum(line["usage"]["total_tokens"] for line in charged)
+    heard = _heard(ground)
+    unheard = [line for line in charged if line["text"] not in heard]
+    found.unheard, found.unheard_tokens = len(unheard), sum(line["usage"]["total_tokens"] for line in unheard)
+    if found.unheard > most_unheard:
+        found.money += found.unheard_tokens
+        found.notes.append(f"{found.unheard} replies were never heard, where {most_unheard} can have been on their way")
+    server = sum(line["usage"]["total_tokens"] for line in charged) - found.unheard_tokens
     if found.tokens != server:
-        found.money = abs(found.tokens - server)
-        found.notes.append(f"the log says {found.tokens} tokens, the server charged {server}")
+        found.money += abs(found.tokens - server)
+        found.notes.append(f"the log says {found.tokens} tokens, the server charged {server} for what was heard")
+
+
+def _heard(ground: Ground) -> set[str]:
+    """Return the texts of the replies that are on disk."""
+    store, study = ground.store, ground.order.study
+    bodies = [store.recall(study, key) for key in store.keys(study) if key.startswith(tuple(ROLES))]
+    return {json.loads(body)["text"] for body in bodies if body}
