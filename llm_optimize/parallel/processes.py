@@ -18,8 +18,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -40,7 +39,7 @@ _LOG = logging.getLogger("llm_optimize")
 _FAREWELL_S = 2.0  # for a worker to close what its scorer holds, such as a sandbox, before it is ended
 
 
-class CallLost(BrokenProcessPool):
+class CallLost(BrokenExecutor):
     """A call has ended its worker, again and again, or was called off; the pool itself is whole."""
 
 

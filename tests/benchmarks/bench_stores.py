@@ -1,4 +1,4 @@
-"""What a store costs, SQLite beside a PostgreSQL server on this machine: ``python bench_stores.py [--seconds 2]``.
+"""What a store costs, SQLite beside a PostgreSQL server on this machine: ``bench_stores.py [--seconds 2] [--quick]``.
 
 Appends per second of an evaluation with 500 characters of feedback, by one writer and by four at once, each of these
 with a store of its own; events read per second; how long after an append a reader that waits has the event; and how
@@ -122,7 +122,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="for each rate of appends")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--quick", action="store_true", help="0.2 seconds for each")
+    options = parser.parse_args()
+    seconds = 0.2 if options.quick else options.seconds
     print(f"{'events per second':<34}{'one writer':>12}{f'{WRITERS} writers':>14}{'read':>12}")
     with tempfile.TemporaryDirectory() as folder:
         for durability in ("normal", "full"):
