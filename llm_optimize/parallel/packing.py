@@ -100,7 +100,9 @@ def _whole(by_value: Any) -> Iterator[None]:  # noqa: ANN401 - a module
         return
     with _PACKING:
         before = by_value.list_registry_pickle_by_value()
-        own = [module for name, module in list(sys.modules.items()) if name not in before and _is_own(module)]
+        # A module may stand there under two names, as the program does for multiprocessing.
+        modules = {module.__name__: module for module in list(sys.modules.values()) if _is_own(module)}
+        own = [module for name, module in modules.items() if name not in before]
         for module in own:
             by_value.register_pickle_by_value(module)
         try:
