@@ -1,7 +1,6 @@
 """The best of many trials, kept sorted while trials come and while scores change because candidates are tested again.
 
-Where repeated scores of a candidate differ, a high score may be luck. Then the candidates are ranked by a lower
-confidence bound: the mean of their scores less the standard error of that mean.
+How they are ranked: :mod:`llm_optimize.core.standings`.
 """
 
 from __future__ import annotations
@@ -12,21 +11,16 @@ from bisect import insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from llm_optimize.core.standings import CAUTION
 
+if TYPE_CHECKING:
     from llm_optimize.core.past import Past
     from llm_optimize.core.types import Trial
 
-__all__ = ["Leaders", "Standing", "ranked"]
+__all__ = ["Leaders"]
 
 _KEPT = 64  # of the best; more than these are sorted anew
-_CAUTION = 1.0  # standard errors below its mean at which a candidate is ranked
-
 _SCARCE = 16
-
-Standing = tuple[float, int, int]
-"""Of a trial with a score: the score, how many evaluations brought one, and the position."""
 
 _Row = tuple[float, int, "Trial"]  # (score turned round, position, trial): sorts the best first, the earlier of equals
 
@@ -95,17 +89,10 @@ class Leaders:
             return [trial for _, _, trial in self.rows[:k]]
         rows = {row[1]: row for row in (*self.rows, *self.tested)}.values()
         # The key of `ranked`, without a call for each row: this is done at each event of a study with noise.
-        caution = _CAUTION * sigma
+        caution = CAUTION * sigma
         keyed = ((caution / math.sqrt(trial.tally.n or 1) + turned, at, trial) for turned, at, trial in rows)
         best = [min(keyed)] if k == 1 and rows else heapq.nsmallest(k, keyed)
         return [trial for *_, trial in best]
-
-
-def ranked(standings: Iterable[Standing], k: int, sigma: float | None) -> list[int]:
-    """Return the positions of the ``k`` best, best first, the earlier of equals first; O(n log k)."""
-    caution = _CAUTION * (sigma or 0.0)
-    keyed = ((caution / math.sqrt(n) - score if caution else -score, position) for score, n, position in standings)
-    return [position for _, position in heapq.nsmallest(k, keyed)]
 
 
 def _place(row: _Row) -> tuple[float, int]:

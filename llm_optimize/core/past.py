@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, overload
 
-from llm_optimize.core.leaders import ranked
+from llm_optimize.core.standings import ranked
 from llm_optimize.core.types import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llm_optimize.core.leaders import Standing
     from llm_optimize.core.shelf import Shelf
+    from llm_optimize.core.standings import Standing
     from llm_optimize.core.types import Candidate
 
 __all__ = ["Past", "Record", "digest"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from llm_optimize.core.events import Event
-    from llm_optimize.core.leaders import Standing
+    from llm_optimize.core.standings import Standing
 
 __all__ = ["Columns", "Shelf", "Version"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from llm_optimize.core.leaders import ranked
+from llm_optimize.core.standings import ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
