@@ -9,6 +9,7 @@ will be scored by a judge): that is kept free for it, so that no reply is bought
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from llm_optimize.core.units import CAPS, Unit, Units, amount
 from llm_optimize.errors import BudgetExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from llm_optimize.core.budget import Budget
 
@@ -46,6 +47,7 @@ class Ledger:
         self._units = Units()
         self._lock = threading.Lock()  # model calls reserve from worker threads, at the same time
         self._line = MoneyLine(clock, self._lock)
+        self._alone: list[str] = []  # units that wait until nothing is set aside for others, in order
         self._settled = clock.condition(self._lock)  # for those who wait until nobody has anything set aside
 
     @property
@@ -162,14 +164,8 @@ class Ledger:
         return granted
 
     def allot(self, name: str, shares: int) -> tuple[Usage, Ledger]:
-        """Set aside for a unit that spends where nobody can ask; see :meth:`UnitGuard.allot`.
-
-        Raises:
-            BudgetExceeded: not even what is expected of it fits.
-        """
-        with self._lock:
-            while shares == 1 and any(one.reserved for other, one in self._units.items() if other != name):
-                self._settled.wait()
+        """Set aside for a unit that spends where nobody can ask; see :meth:`UnitGuard.allot`."""
+        with self._lock, self._turn(name, alone=shares == 1):
             least = self._alive(name).least
             first = self._reserve(name, least, least, patient=True)
             unit = self._alive(name)
@@ -183,6 +179,23 @@ class Ledger:
             taken = {cap: max(0.0, limit - amount(granted, cap)) for cap, limit in limits.items()}
             copy.fold(Usage(tokens_in=int(taken.get("tokens", 0)), dollars=taken.get("dollars", 0.0)))
             return granted, copy
+
+    @contextmanager
+    def _turn(self, name: str, *, alone: bool) -> Iterator[None]:
+        """Wait until a unit that spends elsewhere may ask; who wants all that is left lets nobody pass it by.
+
+        Else those that need little would go on until too little is left for the one that waits.
+        """
+        if alone:
+            self._alone.append(name)
+        try:
+            while self._alone[:1] not in ([], [name]) or (alone and self._units.fly_beside(name)):
+                self._settled.wait()
+            yield
+        finally:
+            if alone:
+                self._alone.remove(name)
+                self._announce()
 
     def _may_wait(self, unit: Unit) -> bool:
         """Say whether to wait for a change; not if all that could make one wait as well.

@@ -97,6 +97,10 @@ class Units:
         """Return all of them with their names."""
         return self._units.items()
 
+    def fly_beside(self, name: str) -> bool:
+        """Say whether something is set aside for calls of others than this unit."""
+        return any(one.reserved for other, one in self._units.items() if other != name)
+
     def put(self, name: str, unit: Unit) -> None:
         """Take a unit in, in the place of one of the same name."""
         self._units[name] = unit

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from llm_optimize.core.budget import Budget
+from llm_optimize.core.clock import Clock
 from llm_optimize.core.ledger import Ledger, UnitGuard
 from llm_optimize.core.types import Usage
 from llm_optimize.errors import BudgetExceeded
@@ -253,3 +254,42 @@ def test_what_a_killed_session_had_paid_counts_until_it_is_logged():
     again.settle(again.reserve(cost(20, 0)), cost(20, 0))
     again.close(cost(90, 0))
     assert ledger.committed()["tokens"] == 90
+
+
+class Noticing(Clock):
+    """Says when somebody waits."""
+
+    def __init__(self):
+        self.waits = threading.Event()
+
+    def condition(self, lock=None):
+        clock = self
+
+        class Condition(threading.Condition):
+            def wait(self, timeout=None):
+                clock.waits.set()
+                return super().wait(timeout)
+
+        return Condition(lock)
+
+
+def test_a_unit_that_waits_for_all_that_is_left_is_not_passed_by():
+    """Units that need little wait behind it; else they would spend, bit by bit, what it waits for."""
+    clock = Noticing()
+    ledger = Ledger(Budget(tokens=1000), clock)
+    first, whole, later = (UnitGuard(ledger, f"evaluation/{number}") for number in range(3))
+    answers = queue.SimpleQueue()
+
+    def ask(name, guard, shares):
+        answers.put((name, guard.allot(shares)[0]))
+
+    granted, _ = first.allot(4)
+    for row in (("all", whole, 1), ("later", later, 4)):
+        clock.waits.clear()
+        threading.Thread(target=ask, args=row).start()
+        assert clock.waits.wait(60)
+    first.settle(granted, cost(100, 0))
+    name, everything = answers.get(timeout=60)
+    assert (name, everything.tokens) == ("all", 900)
+    whole.settle(everything, cost(500, 0))
+    assert answers.get(timeout=60)[0] == "later"
