@@ -25,7 +25,7 @@ from llm_optimize.core.retesting import Retesting
 from llm_optimize.core.scoring import to_outcome
 from llm_optimize.core.stopping import AnyOf, Suspicious
 from llm_optimize.core.types import Candidate
-from llm_optimize.errors import BadInput
+from llm_optimize.errors import BadInput, LLMOptimizeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -195,6 +195,9 @@ class Study:
             self._propose_start()
             ending = Loop(self._journal, self._plan).run()
             reason = ending.reason
+        except LLMOptimizeError as error:
+            reason = str(error)
+            raise
         finally:
             self.close(reason)
         return ending
