@@ -1,4 +1,4 @@
-"""The fifth and the sixth step of the schema: for studies that have become long.
+"""The fifth step of the schema: for studies that have become long.
 
 A step is never changed after the fact, so its statements stand here whole, whatever earlier ones share with them.
 """
@@ -10,36 +10,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["m005_long", "m006_parts"]
+__all__ = ["m005_long"]
 
 
 def m005_long(connection: sqlite3.Connection) -> None:
     """Keep long texts of candidates once, and make room for what a log was folded to.
 
-    ``folds`` has a row a study, which may be deleted at any time: then the log is read again. ``texts`` has a row a
-    text; ``events.texts`` names those of a proposal's candidates, as JSON. The view shows the beginning of those that
-    are compressed.
+    ``folds`` has a head (number 0) and parts for each study, which may be deleted at any time: then the log is read
+    again. ``texts`` has a row a text; ``events.texts`` names those of a proposal's candidates, as JSON. The view shows
+    the beginning of those that are compressed.
     """
     for statement in _STATEMENTS:
         connection.execute(statement.replace("@scores", _SCORES))
-
-
-def m006_parts(connection: sqlite3.Connection) -> None:
-    """Let what a log was folded to be written in parts: the head is number 0.
-
-    What was kept in one piece is dropped, and the log read once more.
-    """
-    connection.execute("DROP TABLE folds")
-    connection.execute(
-        """
-        CREATE TABLE folds (
-            study INTEGER NOT NULL REFERENCES studies (id),
-            number INTEGER NOT NULL,
-            body BLOB NOT NULL,
-            PRIMARY KEY (study, number)
-        )
-        """
-    )
 
 
 _SCORES = """
@@ -67,7 +49,14 @@ _SCORES = """
 """
 
 _STATEMENTS = (
-    "CREATE TABLE folds (study INTEGER PRIMARY KEY REFERENCES studies (id), body BLOB NOT NULL)",
+    """
+    CREATE TABLE folds (
+        study INTEGER NOT NULL REFERENCES studies (id),
+        number INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (study, number)
+    )
+    """,
     """
     CREATE TABLE texts (
         id INTEGER PRIMARY KEY,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from llm_optimize.errors import StoreError, StoreTooNew
 from llm_optimize.stores.decided import m004_by_hand
-from llm_optimize.stores.long import m005_long, m006_parts
+from llm_optimize.stores.long import m005_long
 
 if TYPE_CHECKING:
     import sqlite3
@@ -300,7 +300,7 @@ _M003 = (
 )
 
 MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (
-    m001_events, m002_retold, m003_chosen, m004_by_hand, m005_long, m006_parts
+    m001_events, m002_retold, m003_chosen, m004_by_hand, m005_long
 )  # fmt: skip
 """Every step, oldest first; a file's version is the number of steps it has taken."""
 
